@@ -1,0 +1,119 @@
+"""Decode image files into arrays of bytes. Runs in worker processes: it imports neither torch nor settings."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+MAX_PIXELS = 16_000_000
+_GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"))
+_SIXTEEN_TO_EIGHT_BITS = 257
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What decoding a run of files found.
+
+    Attributes:
+        broken: (position in the list of files, reason) for every file that could not be read.
+        sizes: How often each (height, width) in pixels occurs.
+        colored: How many images have color.
+    """
+
+    broken: list[tuple[int, str]] = field(default_factory=list)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    colored: int = 0
+
+    def add(self, other: Decoded) -> None:
+        """Take in what another run found."""
+        self.broken += other.broken
+        self.sizes += other.sizes
+        self.colored += other.colored
+
+
+def decode_into(target: str, files: Sequence[str], start: int, channels: int, size: tuple[int, int]) -> Decoded:
+    """Decode files into rows of an array on disk.
+
+    Args:
+        target: A `.npy` file of shape (N, channels, height, width), uint8, that exists.
+        files: Image files.
+        start: The row of the first file.
+        channels: 1 for grey, 3 for RGB.
+        size: (height, width) in pixels that images of another size are resized to.
+    """
+    images = np.lib.format.open_memmap(target, mode="r+")
+    found = Decoded()
+    for position, file in enumerate(files, start):
+        try:
+            images[position] = _decode(Path(file), channels, size, found)
+        except Exception as error:  # noqa: BLE001 - decoders raise nearly anything on damaged files
+            found.broken.append((position, _reason(error)))
+    images.flush()
+    return found
+
+
+def inspect_files(files: Sequence[str]) -> Decoded:
+    """Read only the headers of image files."""
+    found = Decoded()
+    for position, file in enumerate(files):
+        try:
+            with _open(Path(file)) as image:
+                _count(image, found)
+        except Exception as error:  # noqa: BLE001 - as above
+            found.broken.append((position, _reason(error)))
+    return found
+
+
+def _open(file: Path) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image = Image.open(file, formats=FORMATS)
+    if image.width * image.height > MAX_PIXELS:
+        pixels = image.width * image.height / 1e6
+        image.close()
+        raise ValueError(f"{pixels:.0f} megapixels, more than the {MAX_PIXELS // 10**6} that are read")
+    return image
+
+
+def _count(image: Image.Image, found: Decoded) -> None:
+    found.sizes[image.height, image.width] += 1
+    found.colored += image.mode not in _GREY_MODES
+
+
+def _decode(file: Path, channels: int, size: tuple[int, int], found: Decoded) -> NDArray[np.uint8]:
+    with _open(file) as opened:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on metadata concern nobody here
+            opened.load()
+        image = _eight_bits(opened).convert("L" if channels == 1 else "RGB")
+        _count(opened, found)
+    if (image.height, image.width) != size:
+        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)  # antialiased, as torchvision's Resize
+    pixels = np.asarray(image, dtype=np.uint8)
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("floating-point pixels, whose range is not known")
+    if image.mode == "I" or image.mode.startswith("I;16"):  # Pillow's own conversion cuts these off at 255
+        deep = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        return Image.fromarray(np.rint(deep / _SIXTEEN_TO_EIGHT_BITS).astype(np.uint8))
+    return image
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "not an image in a known format"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

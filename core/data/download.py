@@ -1,0 +1,159 @@
+"""Fetch the data sets that torchvision knows, and read them into arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pooch
+import requests
+from numpy.typing import NDArray
+
+from core.data.cache import cache_directory
+from core.data.catalog import KNOWN_SETS
+from core.data.folder import OnProgress
+from core.errors import DataError
+from core.text import printable
+
+TIMEOUT = 20  # seconds without an answer or a byte
+Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Images (N, channels, height, width) and their labels (N,)."""
+
+
+class _Meter:
+    """Passes on to a callback what pooch would show in a progress bar, over all files of a data set."""
+
+    def __init__(self, name: str, total: int, on_progress: OnProgress) -> None:
+        self.total = 0  # set by pooch to the current file's size
+        self._name = name
+        self._all = total
+        self._before = 0
+        self._now = 0
+        self._on_progress = on_progress
+
+    def update(self, count: int) -> None:
+        self._now += count
+        self._on_progress(f"downloading {self._name}", min(self._before + self._now, self._all), self._all)
+
+    def reset(self) -> None:
+        self._now = 0
+
+    def close(self) -> None:
+        self._before += self.total
+        self._now = 0
+
+
+def download_set(name: str, on_progress: OnProgress) -> None:
+    """Download a known data set's files that are not there yet, and verify their checksums.
+
+    A file appears under its name only when it is complete and its checksum is right; a part of one is removed, also
+    when `on_progress` raises in order to cancel.
+
+    Args:
+        name: A name of `KNOWN_SETS`, other than "digits".
+        on_progress: Told about every block: bytes so far, bytes in all.
+
+    Raises:
+        DataError: There is no connection, or what came is not what was expected.
+    """
+    known = KNOWN_SETS[name]
+    meter = _Meter(name, known.download_bytes, on_progress)
+    on_progress(f"downloading {name}", 0, known.download_bytes)
+    for urls, folder, file, checksum in _files(name):
+        _fetch(known.name, urls, _download_directory() / folder, file, checksum, meter)
+
+
+def is_downloaded(name: str) -> bool:
+    """Return whether all files of a known data set are there."""
+    return all((_download_directory() / folder / file).exists() for _, folder, file, _ in _files(name))
+
+
+def read_set(name: str) -> tuple[Split, Split, tuple[str, ...]]:
+    """Return the training set, the test set and the class names of a data set that has been downloaded.
+
+    Raises:
+        DataError: The files cannot be read.
+    """
+    try:
+        # both look at the archive's checksum, unpack it if that was not done yet, and fetch nothing that is there
+        parts = [_torchvision_set(name, train) for train in (True, False)]
+    except (OSError, RuntimeError, ValueError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise DataError(f"cannot read {name} in {_download_directory()}: {printable(error, 200)}") from error
+    classes = getattr(parts[0], "classes", [str(digit) for digit in range(10)])
+    train, test = (_split(part) for part in parts)
+    return train, test, tuple(classes)
+
+
+def _download_directory() -> Path:
+    return cache_directory() / "downloads"
+
+
+def _files(name: str) -> Iterator[tuple[list[str], str, str, str]]:
+    """Yield (addresses to try, folder, file name, MD5) of every file, where torchvision looks for it."""
+    from torchvision import datasets  # noqa: PLC0415 - takes seconds, and only downloads need it
+
+    if name in ("cifar10", "cifar100"):
+        cifar = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
+        yield [cifar.url], "", cifar.filename, cifar.tgz_md5
+    elif name in ("mnist", "fashion-mnist"):
+        mnist = datasets.MNIST if name == "mnist" else datasets.FashionMNIST
+        for file, checksum in mnist.resources:
+            yield [mirror + file for mirror in mnist.mirrors], f"{mnist.__name__}/raw", file, checksum
+    else:
+        for split in ("train", "test"):
+            address, file, checksum = datasets.SVHN.split_list[split]
+            yield [address], "", file, checksum
+
+
+def _fetch(name: str, urls: list[str], folder: Path, file: str, checksum: str, meter: _Meter) -> None:
+    reason = ""
+    for url in urls:
+        fetch = pooch.HTTPDownloader(progressbar=meter, timeout=TIMEOUT)
+        try:
+            with _quiet(pooch.get_logger()):
+                pooch.retrieve(url, known_hash=f"md5:{checksum}", fname=file, path=folder, downloader=fetch)
+            return
+        except requests.RequestException as error:
+            reason = "no connection" if isinstance(error, requests.ConnectionError) else printable(error, 120)
+        except OSError as error:
+            raise DataError(f"cannot keep the download in {folder}: {error.strerror or error}") from error
+        except ValueError:  # pooch's word for a wrong checksum
+            reason = "what came has the wrong checksum"
+    size = KNOWN_SETS[name].download_bytes / 1e6
+    raise DataError(f"cannot download {name} ({size:.1f} MB): {reason}; digits is built in and needs no download")
+
+
+@contextlib.contextmanager
+def _quiet(logger: Any) -> Iterator[None]:
+    level = logger.level
+    logger.setLevel("CRITICAL")  # it would write to stderr what on_progress is told anyway
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _torchvision_set(name: str, train: bool) -> Any:
+    from torchvision import datasets  # noqa: PLC0415 - as above
+
+    root = str(_download_directory())
+    if name == "svhn":
+        return datasets.SVHN(root, split="train" if train else "test")
+    kinds = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
+    return getattr(datasets, kinds[name])(root, train=train, download=True)
+
+
+def _split(part: Any) -> Split:
+    """Return the arrays of a torchvision data set: CIFAR has (N, H, W, C), MNIST (N, H, W), SVHN (N, C, H, W)."""
+    images = np.asarray(part.data, dtype=np.uint8)
+    if images.ndim == 3:  # noqa: PLR2004 - no channel axis
+        images = images[:, None]
+    elif images.shape[1] not in (1, 3):
+        images = images.transpose(0, 3, 1, 2)
+    labels = part.targets if hasattr(part, "targets") else part.labels
+    return np.ascontiguousarray(images), np.asarray(labels, dtype=np.int64)

@@ -1,0 +1,82 @@
+"""Plain files, read with a limit and replaced as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from core.errors import TrialError
+
+
+def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file so that a reader, or a crash at any moment, finds the old content or the new, whole.
+
+    Args:
+        path: The file to create or replace. Its directory must exist.
+        write: Called once with the open temporary file.
+
+    Raises:
+        TrialError: The file cannot be written (disk full, read-only, directory gone). The old content stays.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _flush_directory(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    except RuntimeError as error:  # torch.save reports a failed write of its own as RuntimeError
+        raise TrialError(f"cannot write {path}: {error}".splitlines()[0]) from error
+    finally:
+        # after the rename there is nothing left to remove; where the directory is gone, neither
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file as `replace_file` does.
+
+    Raises:
+        TrialError: The file cannot be written.
+    """
+    replace_file(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def read_text(path: Path, limit: int) -> str:
+    """Read a UTF-8 text file of at most `limit` bytes.
+
+    Raises:
+        TrialError: The file is missing, unreadable, larger than the limit, or not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise TrialError(f"cannot read {path}: {error.strerror or error}") from error
+    if len(content) > limit:
+        raise TrialError(f"cannot read {path}: it is larger than {limit:,} bytes")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TrialError(f"cannot read {path}: byte {error.start + 1} is not UTF-8 text") from error
+
+
+def cannot_write(path: Path, error: OSError) -> TrialError:
+    """Return the error that says in one line why a file could not be written."""
+    return TrialError(f"cannot write {path}: {error.strerror or error}")
+
+
+def _flush_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+

@@ -1,0 +1,164 @@
+"""Build settings from plain values and change single ones by name, with all mistakes reported at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from core.errors import SettingsError
+from core.settings.fields import SettingField
+from core.settings.schema import FIELDS, Settings
+from core.text import printable
+
+_SECTIONS = ("data", "model", "training")
+_LAYER_PATH = re.compile(r"model\.hidden\.(\d{1,9}|\*)\.(\w+)")
+
+
+def make_settings(document: Mapping[str, Any]) -> Settings:
+    """Return validated settings from nested plain values, as a TOML file holds them; what is missing is default.
+
+    Raises:
+        SettingsError: With one line for every mistake.
+    """
+    return _validated(document, [])
+
+
+def change_settings(settings: Settings, changes: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Settings:
+    """Return settings in which some values are replaced, in the order given.
+
+    Args:
+        settings: Where to start from; not changed.
+        changes: Dotted names and new values. Hidden layers count from 1, as in `linear1`, or are all meant by a star:
+            "training.epochs", "model.hidden.2.dropout", "model.hidden.*.dropout". "model.hidden" takes all widths,
+            "1024-512-64": layers keep what else they have, new ones take it from the last. Texts are read as the
+            command line's.
+
+    Raises:
+        SettingsError: With one line for every mistake.
+    """
+    document = settings.model_dump()
+    problems: list[str] = []
+    for name, value in changes.items() if isinstance(changes, Mapping) else changes:
+        problem = _change(document, name.strip(), value)
+        if problem is not None:
+            problems.append(problem)
+    return _validated(document, problems)
+
+
+def field_of(path: str) -> SettingField | None:
+    """Return the row of the table for a dotted name such as "model.hidden.2.dropout", or None."""
+    return FIELDS.get(re.sub(r"^model\.hidden\.\d+\.", "model.hidden.*.", path))
+
+
+def widths_text(settings: Settings) -> str:
+    """Return all hidden widths as one text, "1024-512-64"; "none" without hidden layers."""
+    return "-".join(str(layer.width) for layer in settings.model.hidden) or "none"
+
+
+def dropout_changes(settings: Settings, values: Sequence[str]) -> list[tuple[str, str]]:
+    """Spread dropout values over the hidden layers, first to first; the last one goes on for the layers after it.
+
+    Raises:
+        SettingsError: There are more values than hidden layers.
+    """
+    layers = len(settings.model.hidden)
+    if len(values) > layers:
+        raise SettingsError([f"dropout: {len(values)} values are given for {layers} hidden layers"])
+    return [
+        (f"model.hidden.{number}.dropout", values[min(number, len(values)) - 1]) for number in range(1, layers + 1)
+    ]
+
+
+def _change(document: dict[str, Any], name: str, value: Any) -> str | None:
+    """Set one value in the document; return what is wrong with the name, or None."""
+    if name == "model.hidden":
+        return _change_widths(document, value)
+    field = field_of(name)
+    if field is None:
+        return _unknown(name)
+    if isinstance(value, str):
+        value = field.parse(value)
+    layer = _LAYER_PATH.fullmatch(name)
+    if layer is None:
+        *parents, leaf = name.split(".")
+        for parent in parents:
+            document = document[parent]
+        document[leaf] = value
+        return None
+    layers = document["model"]["hidden"]
+    if layer[1] == "*":
+        chosen = layers
+    elif 1 <= int(layer[1]) <= len(layers):
+        chosen = [layers[int(layer[1]) - 1]]
+    else:
+        return f"{name}: there is no hidden layer {layer[1]}; the layers are 1 to {len(layers)}"
+    for values in chosen:
+        values[layer[2]] = value
+    return None
+
+
+def _change_widths(document: dict[str, Any], value: Any) -> str | None:
+    if not isinstance(value, str):
+        document["model"]["hidden"] = value
+        return None
+    text = value.strip()
+    parts = [] if text in ("", "none") else re.split(r"[-,\s]+", text)
+    if not all(re.fullmatch(r"[0-9]{1,18}", part) for part in parts):
+        return f"model.hidden: {_quote(value)} is not allowed; must be widths joined by hyphens, such as 1024-512-64"
+    old = list(document["model"]["hidden"])
+    pattern = old[-1] if old else {}
+    document["model"]["hidden"] = [
+        {**(old[index] if index < len(old) else pattern), "width": int(part)} for index, part in enumerate(parts)
+    ]
+    return None
+
+
+def _validated(document: Mapping[str, Any], problems: list[str]) -> Settings:
+    try:
+        settings = Settings.model_validate(document)
+    except ValidationError as error:
+        problems = problems + [_problem(details) for details in error.errors(include_url=False)]
+        raise SettingsError(problems) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _problem(details: Any) -> str:
+    """Turn one pydantic error into one line: name, what was given, what is allowed."""
+    path = ".".join(str(part + 1) if isinstance(part, int) else part for part in details["loc"])
+    field = field_of(path)
+    given = _quote(details["input"])
+    if details["type"] == "extra_forbidden":
+        return _unknown(path)
+    if field is None:
+        if details["type"] in ("model_type", "model_attributes_type"):
+            return f"{printable(path)}: {given} is not allowed; must be a table of settings"
+        if path.startswith(("data.mean.", "data.std.")):
+            return f"{printable(path)}: {given} is not allowed; must be a number"
+        return f"{printable(path)}: {given} is not allowed; must be a list of tables, one per hidden layer"
+    if details["type"] == "missing":
+        return f"{path}: is missing; must be {field.allowed}"
+    if details["type"] == "value_error":
+        return f"{path}: {given} is not allowed; {details['ctx']['error']}"
+    return f"{path}: {given} is not allowed; must be {field.allowed}"
+
+
+def _unknown(name: str) -> str:
+    known = [*FIELDS, "model.hidden", *_SECTIONS]
+    shown = printable(name, 80)
+    if shown in _SECTIONS:
+        return f"{shown}: is a group of settings; name one of them, such as {next(p for p in FIELDS if p.startswith(shown))}"
+    nearest = difflib.get_close_matches(re.sub(r"\.\d+\.", ".*.", shown), known, n=1, cutoff=0.6)
+    if not nearest:  # the section may be missing: "epochs" for "training.epochs"
+        nearest = [path for path in known if path.endswith(f".{shown}")][:1]
+    hint = f"; did you mean {nearest[0]}?" if nearest else f"; they begin with {', '.join(_SECTIONS)}"
+    return f"{shown}: there is no such setting{hint}"
+
+
+def _quote(value: Any) -> str:
+    return printable(repr(value) if isinstance(value, str) else value, 60)

@@ -1,0 +1,93 @@
+"""Parameters, FLOPs and memory of a trial, from its settings and the shape of its data; needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.data.catalog import DataShape
+from core.settings import Settings
+
+FLOAT = 4  # bytes of a float32
+EVALUATION_IMAGES = 10_000
+EVALUATION_BYTES = 128 * 2**20
+_OPTIMIZER_STATES = {"adam": 2, "adamw": 2, "sgd": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes that training a trial keeps or needs at its peak, without the libraries' own few hundred megabytes.
+
+    Attributes:
+        weights: Weights, biases and batch-norm statistics.
+        gradients: One number per parameter.
+        optimizer: What the optimizer remembers per parameter.
+        activations: All that one training batch leaves for its backward pass.
+        evaluation: Inputs and outputs of the widest layers for one chunk of test images.
+        data: All images, one byte a value, and their labels.
+    """
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    evaluation: int
+    data: int
+
+    @property
+    def total(self) -> int:
+        """Bytes at the peak: a training step and an evaluation never happen at once."""
+        return self.weights + self.gradients + self.optimizer + max(self.activations, self.evaluation) + self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a network and its training are.
+
+    Attributes:
+        parameters: Trained numbers: weights, biases, batch-norm scales and shifts.
+        flops: Floating-point operations to classify one image; a multiplication and an addition count as two. Only
+            the Linear layers count; all else is under one percent. A training step costs about three times as much.
+        memory: What training needs.
+    """
+
+    parameters: int
+    flops: int
+    memory: Memory
+
+
+def size_of(settings: Settings, shape: DataShape) -> Size:
+    """Return how large the settings' network and training are on data of the given shape."""
+    hidden = settings.model.hidden
+    widths = [shape.image.values, *(layer.width for layer in hidden), shape.classes]
+    products = sum(before * after for before, after in zip(widths[:-1], widths[1:], strict=True))
+    normalized = sum(layer.width for layer in hidden if layer.batch_norm)
+    parameters = products + sum(widths[1:]) + 2 * normalized
+    weights = (parameters + 2 * normalized) * FLOAT
+    memory = Memory(
+        weights=weights,
+        gradients=parameters * FLOAT,
+        optimizer=parameters * FLOAT * _OPTIMIZER_STATES[settings.training.optimizer],
+        activations=_activation_bytes(settings, shape),
+        evaluation=evaluation_chunk(shape.image.values, shape.test_images)
+        * (shape.image.values + 2 * max(widths[1:]))
+        * FLOAT,
+        data=(shape.train_images + shape.test_images) * (shape.image.values + 8),
+    )
+    return Size(parameters, 2 * products, memory)
+
+
+def evaluation_chunk(values: int, images: int) -> int:
+    """Return how many test images of `values` input values are evaluated at once.
+
+    Up to 10,000, as the reference's evaluation does, unless these inputs would take more than 128 MiB.
+    """
+    return max(1, min(images, EVALUATION_IMAGES, EVALUATION_BYTES // (values * FLOAT)))
+
+
+def _activation_bytes(settings: Settings, shape: DataShape) -> int:
+    """Return the bytes of one training batch: inputs, what each block keeps for the backward pass, its gradients."""
+    per_image = shape.image.values * (1 + 2 * FLOAT) + shape.classes * 4 * FLOAT
+    for layer in settings.model.hidden:
+        kept = 2 + layer.batch_norm + (layer.dropout > 0)  # linear, activation, batch norm, dropped
+        per_image += layer.width * (FLOAT * (kept + 1) + 2 * (layer.dropout > 0))
+    return per_image * min(settings.training.batch_size, shape.train_images)
