@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from core.data.catalog import DataShape
@@ -59,7 +60,7 @@ def size_of(settings: Settings, shape: DataShape) -> Size:
     """Return how large the settings' network and training are on data of the given shape."""
     hidden = settings.model.hidden
     widths = [shape.image.values, *(layer.width for layer in hidden), shape.classes]
-    products = sum(before * after for before, after in zip(widths[:-1], widths[1:], strict=True))
+    products = sum(before * after for before, after in itertools.pairwise(widths))
     normalized = sum(layer.width for layer in hidden if layer.batch_norm)
     parameters = products + sum(widths[1:]) + 2 * normalized
     weights = (parameters + 2 * normalized) * FLOAT

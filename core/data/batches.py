@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from core.data.dataset import ImageSet
 from core.errors import DataError
-from core.settings import DataSettings
+from core.settings import DataSettings, Settings
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.247, 0.243, 0.261)
@@ -76,10 +77,9 @@ def make_normalizer(
         return Normalizer((), (), device)
     if settings.normalization == "measured":
         return Normalizer(*measure(train.images if kept is None else train.images[kept]), device)
+    mean, std = settings.mean, settings.std
     if settings.normalization == "cifar10":
         mean, std = CIFAR10_MEAN, CIFAR10_STD
-    else:
-        mean, std = settings.mean, settings.std
     if len(mean) == 1:
         mean, std = mean * channels, std * channels
     if len(mean) != channels:
@@ -132,14 +132,12 @@ class TrainingBatches:
     The order and the augmentation of an epoch depend on the seed and the epoch's number alone, on every device.
     """
 
-    def __init__(  # noqa: PLR0913 - all of it is needed to make a batch
+    def __init__(
         self,
         train: ImageSet,
         kept: Tensor | None,
-        settings: DataSettings,
+        settings: Settings,
         normalize: Normalizer,
-        batch_size: int,
-        seed: int,
         device: torch.device,
     ) -> None:
         """Move the images to the device.
@@ -147,24 +145,22 @@ class TrainingBatches:
         Args:
             train: The training set.
             kept: Positions of the images to train on; None for all.
-            settings: What augmentation to apply.
+            settings: Augmentation, batch size and seed. The last batch of an epoch may be smaller than the others.
             normalize: Turns a batch of images into inputs.
-            batch_size: Images in a batch; the last batch of an epoch may be smaller.
-            seed: The trial's seed.
             device: Where batches are made.
         """
         self._images = train.images.to(device)
         self._labels = train.labels.to(device)
         self._kept = kept
-        self._settings = settings
+        self._settings = settings.data
         self._normalize = normalize
-        self._batch_size = batch_size
-        self._seed = seed
+        self._batch_size = settings.training.batch_size
+        self._seed = settings.training.seed
         self.images = len(train) if kept is None else len(kept)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
-        return -(-self.images // self._batch_size)
+        return math.ceil(self.images / self._batch_size)
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (inputs (m, values) float32, labels (m,) int64) for each batch of the epoch, counted from 1."""

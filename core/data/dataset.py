@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.data.cache import cached_arrays
+from core.data.cache import ARRAYS, cached_arrays
 from core.data.catalog import KNOWN_SETS, DataShape, ImageShape
 from core.data.folder import Listing, OnProgress, broken_message, decode_folder, list_folder
 from core.errors import DataError
@@ -113,7 +113,7 @@ def _known_set(name: str, on_progress: OnProgress) -> Dataset:
 
         download_set(name, on_progress)
         train, test, classes = read_set(name)
-        arrays = dict(zip(("train_images", "train_labels", "test_images", "test_labels"), train + test, strict=True))
+        arrays: dict[str, NDArray[Any]] = dict(zip(ARRAYS, (*train, *test), strict=True))
         for file, array in arrays.items():
             np.save(target / f"{file}.npy", array, allow_pickle=False)
         return {"classes": classes, "fingerprint": _fingerprint(arrays, classes)}
@@ -189,7 +189,11 @@ def _fingerprint(arrays: dict[str, NDArray[Any]], classes: tuple[str, ...]) -> s
 
 
 def _dataset(
-    source: str, arrays: Any, description: dict[str, Any], remarks: tuple[str, ...] = (), files: tuple[str, ...] = ()
+    source: str,
+    arrays: Any,
+    description: dict[str, Any],
+    remarks: tuple[str, ...] = (),
+    files: tuple[str, ...] = (),
 ) -> Dataset:
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return Dataset(

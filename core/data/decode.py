@@ -55,7 +55,7 @@ def decode_into(target: str, files: Sequence[str], start: int, channels: int, si
     for position, file in enumerate(files, start):
         try:
             images[position] = _decode(Path(file), channels, size, found)
-        except Exception as error:  # noqa: BLE001 - decoders raise nearly anything on damaged files
+        except Exception as error:
             found.broken.append((position, _reason(error)))
     images.flush()
     return found
@@ -68,7 +68,7 @@ def inspect_files(files: Sequence[str]) -> Decoded:
         try:
             with _open(Path(file)) as image:
                 _count(image, found)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             found.broken.append((position, _reason(error)))
     return found
 

@@ -7,7 +7,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pooch
@@ -15,7 +15,7 @@ import requests
 from numpy.typing import NDArray
 
 from core.data.cache import cache_directory
-from core.data.catalog import KNOWN_SETS
+from core.data.catalog import KNOWN_SETS, KnownSet
 from core.data.folder import OnProgress
 from core.errors import DataError
 from core.text import printable
@@ -64,13 +64,13 @@ def download_set(name: str, on_progress: OnProgress) -> None:
     known = KNOWN_SETS[name]
     meter = _Meter(name, known.download_bytes, on_progress)
     on_progress(f"downloading {name}", 0, known.download_bytes)
-    for urls, folder, file, checksum in _files(name):
-        _fetch(known.name, urls, _download_directory() / folder, file, checksum, meter)
+    for file in _files(name):
+        _fetch(known, file, meter)
 
 
 def is_downloaded(name: str) -> bool:
     """Return whether all files of a known data set are there."""
-    return all((_download_directory() / folder / file).exists() for _, folder, file, _ in _files(name))
+    return all((_download_directory() / file.folder / file.name).exists() for file in _files(name))
 
 
 def read_set(name: str) -> tuple[Split, Split, tuple[str, ...]]:
@@ -93,30 +93,38 @@ def _download_directory() -> Path:
     return cache_directory() / "downloads"
 
 
-def _files(name: str) -> Iterator[tuple[list[str], str, str, str]]:
-    """Yield (addresses to try, folder, file name, MD5) of every file, where torchvision looks for it."""
+class _File(NamedTuple):
+    urls: list[str]  # to be tried in this order
+    folder: str
+    name: str
+    md5: str
+
+
+def _files(name: str) -> Iterator[_File]:
+    """Yield every file of a data set, in the folder where torchvision looks for it."""
     from torchvision import datasets  # noqa: PLC0415 - takes seconds, and only downloads need it
 
     if name in ("cifar10", "cifar100"):
         cifar = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
-        yield [cifar.url], "", cifar.filename, cifar.tgz_md5
+        yield _File([cifar.url], "", cifar.filename, cifar.tgz_md5)
     elif name in ("mnist", "fashion-mnist"):
         mnist = datasets.MNIST if name == "mnist" else datasets.FashionMNIST
         for file, checksum in mnist.resources:
-            yield [mirror + file for mirror in mnist.mirrors], f"{mnist.__name__}/raw", file, checksum
+            yield _File([mirror + file for mirror in mnist.mirrors], f"{mnist.__name__}/raw", file, checksum)
     else:
         for split in ("train", "test"):
             address, file, checksum = datasets.SVHN.split_list[split]
-            yield [address], "", file, checksum
+            yield _File([address], "", file, checksum)
 
 
-def _fetch(name: str, urls: list[str], folder: Path, file: str, checksum: str, meter: _Meter) -> None:
+def _fetch(known: KnownSet, file: _File, meter: _Meter) -> None:
+    folder = _download_directory() / file.folder
     reason = ""
-    for url in urls:
+    for url in file.urls:
         fetch = pooch.HTTPDownloader(progressbar=meter, timeout=TIMEOUT)
         try:
             with _quiet(pooch.get_logger()):
-                pooch.retrieve(url, known_hash=f"md5:{checksum}", fname=file, path=folder, downloader=fetch)
+                pooch.retrieve(url, known_hash=f"md5:{file.md5}", fname=file.name, path=folder, downloader=fetch)
             return
         except requests.RequestException as error:
             reason = "no connection" if isinstance(error, requests.ConnectionError) else printable(error, 120)
@@ -124,8 +132,8 @@ def _fetch(name: str, urls: list[str], folder: Path, file: str, checksum: str, m
             raise DataError(f"cannot keep the download in {folder}: {error.strerror or error}") from error
         except ValueError:  # pooch's word for a wrong checksum
             reason = "what came has the wrong checksum"
-    size = KNOWN_SETS[name].download_bytes / 1e6
-    raise DataError(f"cannot download {name} ({size:.1f} MB): {reason}; digits is built in and needs no download")
+    size = known.download_bytes / 1e6
+    raise DataError(f"cannot download {known.name} ({size:.1f} MB): {reason}; digits is built in, needing no download")
 
 
 @contextlib.contextmanager

@@ -68,9 +68,7 @@ def dropout_changes(settings: Settings, values: Sequence[str]) -> list[tuple[str
     layers = len(settings.model.hidden)
     if len(values) > layers:
         raise SettingsError([f"dropout: {len(values)} values are given for {layers} hidden layers"])
-    return [
-        (f"model.hidden.{number}.dropout", values[min(number, len(values)) - 1]) for number in range(1, layers + 1)
-    ]
+    return [(f"model.hidden.{number}.dropout", values[min(number, len(values)) - 1]) for number in range(1, layers + 1)]
 
 
 def _change(document: dict[str, Any], name: str, value: Any) -> str | None:
@@ -136,23 +134,28 @@ def _problem(details: Any) -> str:
     if details["type"] == "extra_forbidden":
         return _unknown(path)
     if field is None:
-        if details["type"] in ("model_type", "model_attributes_type"):
-            return f"{printable(path)}: {given} is not allowed; must be a table of settings"
-        if path.startswith(("data.mean.", "data.std.")):
-            return f"{printable(path)}: {given} is not allowed; must be a number"
-        return f"{printable(path)}: {given} is not allowed; must be a list of tables, one per hidden layer"
-    if details["type"] == "missing":
+        wanted = _wanted_of_a_group(path, details["type"])
+    elif details["type"] == "missing":
         return f"{path}: is missing; must be {field.allowed}"
-    if details["type"] == "value_error":
-        return f"{path}: {given} is not allowed; {details['ctx']['error']}"
-    return f"{path}: {given} is not allowed; must be {field.allowed}"
+    else:
+        wanted = str(details["ctx"]["error"]) if details["type"] == "value_error" else f"must be {field.allowed}"
+    return f"{printable(path)}: {given} is not allowed; {wanted}"
+
+
+def _wanted_of_a_group(path: str, kind: str) -> str:
+    if kind in ("model_type", "model_attributes_type"):
+        return "must be a table of settings"
+    if path.startswith(("data.mean.", "data.std.")):
+        return "must be a number"
+    return "must be a list of tables, one per hidden layer"
 
 
 def _unknown(name: str) -> str:
     known = [*FIELDS, "model.hidden", *_SECTIONS]
     shown = printable(name, 80)
     if shown in _SECTIONS:
-        return f"{shown}: is a group of settings; name one of them, such as {next(p for p in FIELDS if p.startswith(shown))}"
+        member = next(path for path in FIELDS if path.startswith(shown))
+        return f"{shown}: is a group of settings; name one of them, such as {member}"
     nearest = difflib.get_close_matches(re.sub(r"\.\d+\.", ".*.", shown), known, n=1, cutoff=0.6)
     if not nearest:  # the section may be missing: "epochs" for "training.epochs"
         nearest = [path for path in known if path.endswith(f".{shown}")][:1]

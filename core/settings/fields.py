@@ -80,10 +80,11 @@ def setting(  # noqa: PLR0913 - one argument per column of the table
         option: Its own option on the command line; without one it is reached by `--set`.
         limits: `ge`, `gt`, `le`, `lt`: the allowed range.
     """
-    extra: dict[str, Any] = {"unit": unit, "step": step, "option": option}
+    extra: Any = {"unit": unit, "step": step, "option": option}
+    bounds: dict[str, Any] = dict(limits)
     if isinstance(default, float):
-        limits = {**limits, "allow_inf_nan": False}
-    return Field(default, title=label, description=help, json_schema_extra=extra, **limits)  # type: ignore[arg-type]
+        bounds["allow_inf_nan"] = False
+    return Field(default, title=label, description=help, json_schema_extra=extra, **bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ def table_of(model: type[BaseModel], prefix: str = "") -> dict[str, SettingField
 
 def _inner_model(annotation: Any) -> type[BaseModel] | None:
     for candidate in (annotation, *typing.get_args(annotation)):
-        if isinstance(candidate, type) and not isinstance(candidate, types.GenericAlias):
+        if isinstance(candidate, type) and not isinstance(candidate, types.GenericAlias):  # tuple[...] is no class
             if issubclass(candidate, BaseModel):
                 return candidate
     return None

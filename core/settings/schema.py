@@ -101,9 +101,7 @@ class DataSettings(_Part):
 class HiddenLayer(_Part):
     """One hidden block: Linear, batch normalization, activation, dropout."""
 
-    width: int = setting(
-        ..., label="width", help="Number of neurons.", unit="neurons", ge=1, step=Step("double", 1)
-    )
+    width: int = setting(..., label="width", help="Number of neurons.", unit="neurons", ge=1, step=Step("double", 1))
     batch_norm: bool = setting(True, label="batch norm", help="Normalize the layer's outputs over the batch.")
     activation: Activation = setting("relu", label="activation", help="The layer's nonlinearity.")
     dropout: float = setting(
@@ -137,7 +135,9 @@ class TrainingSettings(_Part):
     """How the network is trained, and how it is kept from overfitting."""
 
     optimizer: Optimizer = setting(
-        "adam", label="optimizer", help="Adam with betas (0.9, 0.999), AdamW with the same, or SGD with momentum."
+        "adam",
+        label="optimizer",
+        help="Adam with betas (0.9, 0.999), AdamW with the same, or SGD with momentum.",
     )
     learning_rate: float = setting(
         1e-3,
@@ -149,7 +149,12 @@ class TrainingSettings(_Part):
         step=Step("decades", 1e-6),
     )
     momentum: float = setting(
-        0.9, label="momentum", help="Momentum of SGD; the other optimizers ignore it.", ge=0, lt=1, step=Step("add", 0.05)
+        0.9,
+        label="momentum",
+        help="Momentum of SGD; the other optimizers ignore it.",
+        ge=0,
+        lt=1,
+        step=Step("add", 0.05),
     )
     weight_decay: float = setting(
         0.01,

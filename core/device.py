@@ -1,0 +1,61 @@
+"""Where a training runs, and in which precision."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import psutil
+import torch
+
+from core.errors import TrainingError
+from core.settings import TrainingSettings
+
+
+def choose_device(training: TrainingSettings) -> torch.device:
+    """Return the device that the settings ask for.
+
+    Raises:
+        TrainingError: There is no such device here, or it cannot do the precision.
+    """
+    has_gpu = torch.cuda.is_available()
+    if training.device == "cuda" and not has_gpu:
+        raise TrainingError("training.device: there is no CUDA GPU that torch can use here; choose auto or cpu")
+    device = torch.device("cuda" if has_gpu and training.device != "cpu" else "cpu")
+    if training.precision == "tf32" and device.type == "cpu":
+        raise TrainingError("training.precision: tf32 needs a CUDA GPU; on the CPU choose float32 or bfloat16")
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """Return "cpu", or the GPU's name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def available_memory(device: torch.device) -> int:
+    """Return how many bytes could be taken on the device now."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given, so that a clock read next is right."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@contextlib.contextmanager
+def matmul_precision(training: TrainingSettings, device: torch.device) -> Iterator[None]:
+    """Compute matrix products in the settings' precision inside the block, and as before after it."""
+    if device.type != "cuda":
+        with torch.autocast("cpu", torch.bfloat16, enabled=training.precision == "bfloat16"):
+            yield
+        return
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = training.precision == "tf32"
+    try:
+        with torch.autocast("cuda", torch.bfloat16, enabled=training.precision == "bfloat16"):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

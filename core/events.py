@@ -1,0 +1,166 @@
+"""What a training tells whoever listens. Values only: no text is formatted here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from core.trials.trial import Trial
+
+Status = Literal["finished", "stopped", "failed"]
+BestBy = Literal["validation cost", "test cost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The figures of one epoch: a line of the history.
+
+    Attributes:
+        epoch: Its number, from 1.
+        train_cost: Mean over the batches of cross-entropy plus L2 penalty, dropout on.
+        train_cross_entropy: The same without the penalty (label smoothing included, where it is on).
+        train_accuracy: Fraction of the training images classified rightly in their training step, dropout on.
+        test_cost: Mean over the test batches of the cross-entropy, in evaluation mode, without penalty.
+        test_accuracy: Fraction of the test images classified rightly.
+        validation_cost: As `test_cost`, on the validation images; None without a validation split.
+        validation_accuracy: As `test_accuracy`, on the validation images; None without a validation split.
+        learning_rate: That of the epoch's last step.
+        seconds: Time for training and evaluation, pauses not counted.
+        images_per_second: Training images per second of training, evaluation not counted.
+    """
+
+    epoch: int
+    train_cost: float
+    train_cross_entropy: float
+    train_accuracy: float
+    test_cost: float
+    test_accuracy: float
+    validation_cost: float | None
+    validation_accuracy: float | None
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+
+    @property
+    def best_cost(self) -> float:
+        """The cost by which the best epoch is chosen: on the validation images if there are any, or the test's."""
+        return self.test_cost if self.validation_cost is None else self.validation_cost
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The trial has a directory and its training begins.
+
+    Attributes:
+        trial: The saved trial.
+        device: "cpu", or the GPU's name.
+        parameters: Trained numbers of the network.
+        epochs: Epochs that are asked for.
+        steps: Training steps in an epoch.
+        best_by: What decides which epoch is the best.
+    """
+
+    trial: Trial
+    device: str
+    parameters: int
+    epochs: int
+    steps: int
+    best_by: BestBy
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Some steps of an epoch are done; at most ten a second are told.
+
+    Attributes:
+        epoch: The epoch, from 1.
+        step: Steps done in this epoch.
+        steps: Training steps in an epoch.
+        cost: Mean cost of the epoch's batches so far.
+        images_per_second: Training images per second in this epoch so far.
+        learning_rate: That of the last step.
+    """
+
+    epoch: int
+    step: int
+    steps: int
+    cost: float
+    images_per_second: float
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The training waits before its next step; taking the next event waits with it."""
+
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A paused training goes on."""
+
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFinished:
+    """An epoch is complete.
+
+    Attributes:
+        result: Its figures.
+        is_best: Whether it has the lowest cost so far.
+        weights: The state_dict. These are the living tensors: copy or write them before taking the next event.
+        predictions: Predicted class of every test image (N,), uint8, or uint16 with more than 256 classes.
+    """
+
+    result: Epoch
+    is_best: bool
+    weights: Mapping[str, Tensor]
+    predictions: NDArray[np.uint8 | np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        status: "finished" with all epochs or by early stopping, "stopped" on request, "failed".
+        reason: Why it ended before its last epoch; "" if it did not.
+        last: The last complete epoch, or None.
+        best: The epoch with the lowest cost, or None.
+    """
+
+    status: Status
+    reason: str
+    last: Epoch | None
+    best: Epoch | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The training has ended and the trial's files are complete.
+
+    Attributes:
+        trial: The saved trial.
+        outcome: How it ended.
+        model: The weights of the last epoch; None if there is no complete epoch.
+    """
+
+    trial: Trial
+    outcome: Outcome
+    model: Path | None
+
+
+Event = Started | Progress | Paused | Resumed | EpochFinished | Finished
+TrainerEvent = Progress | Paused | Resumed | EpochFinished

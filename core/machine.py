@@ -1,0 +1,97 @@
+"""What a trial ran on: versions, device, threads, data, code, process."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from core.data.batches import Normalizer
+from core.data.dataset import Dataset
+from core.device import device_name
+
+_PACKAGES = ("trialbook", "torch", "torchvision", "numpy", "pillow", "scikit-learn")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_SOURCE = Path(__file__).resolve().parent.parent
+
+
+def describe_run(device: torch.device, data: Dataset, normalize: Normalizer) -> dict[str, Any]:
+    """Return what a trial runs on, as plain values for a JSON file.
+
+    The data's part holds all that is needed to evaluate the trial's weights later: classes, shape, and the mean and
+    deviation its inputs were normalized by.
+    """
+    shape = data.shape
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in _PACKAGES},
+        },
+        "platform": platform.platform(),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "git_commit": git_commit(),
+        "process": this_process(),
+        "data": {
+            "source": data.source,
+            "fingerprint": data.fingerprint,
+            "train_images": shape.train_images,
+            "test_images": shape.test_images,
+            "image_shape": [shape.image.channels, shape.image.height, shape.image.width],
+            "classes": list(data.classes),
+            "mean": list(normalize.mean),
+            "std": list(normalize.std),
+        },
+    }
+
+
+def git_commit() -> str | None:
+    """Return the commit of Trialbook's own checkout, with "+changes" where files differ from it; None without one."""
+    if not (_SOURCE / ".git").exists():
+        return None
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return f"{commit}+changes" if _git("status", "--porcelain", "--untracked-files=no") else commit
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(_SOURCE), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()  # noqa: S603
+
+
+def this_process() -> dict[str, Any]:
+    """Return what identifies this process for good: a pid alone is used again."""
+    process = psutil.Process()
+    return {
+        "host": socket.gethostname(),
+        "boot": _boot(),
+        "pid": process.pid,
+        "started": process.create_time(),
+    }
+
+
+def is_alive(process: dict[str, Any]) -> bool | None:
+    """Return whether a process that `this_process` described still runs; None if it was on another host."""
+    if process.get("host") != socket.gethostname():
+        return None
+    if process.get("boot") != _boot():
+        return False
+    try:
+        return bool(abs(psutil.Process(process["pid"]).create_time() - process["started"]) < 1)
+    except (psutil.Error, KeyError, TypeError, ValueError, OverflowError):
+        return False
+
+
+def _boot() -> str:
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:  # not Linux
+        return str(int(psutil.boot_time()))

@@ -1,0 +1,187 @@
+"""The network: hidden blocks Linear -> BatchNorm1d -> activation -> Dropout, and a plain Linear at the end."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.data.batches import random_generator
+from core.errors import WeightsError
+from core.settings import HiddenLayer, ModelSettings, OutputLayer
+from core.text import printable
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "leaky_relu": functional.leaky_relu,
+    "elu": functional.elu,
+    "gelu": functional.gelu,
+    "silu": functional.silu,
+    "tanh": torch.tanh,
+}
+_SLICES = 1 << 16
+_BATCH_NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
+
+
+class Dropout(nn.Module):
+    """Dropout (Srivastava et al. 2014) with random numbers of its own, so that nothing else shifts them.
+
+    On a CPU each 64-bit random number decides for four neurons; the probability is thus a multiple of 1/65536.
+    """
+
+    def __init__(self, probability: float) -> None:
+        """Switch each neuron off with the probability, in training mode only."""
+        super().__init__()
+        self._dropped = round(probability * _SLICES)
+        self.generator: torch.Generator | None = None
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return the values (m, width), some of them zero and the others scaled to keep the expectation."""
+        if not self.training or self._dropped == 0:
+            return values
+        if values.device.type == "cpu":
+            words = torch.empty(-(-values.numel() // 4), dtype=torch.int64)
+            words.random_(-(2**63), None, generator=self.generator)
+            slices = words.view(torch.int16)[: values.numel()].view(values.shape)
+            kept = (slices >= self._dropped - _SLICES // 2).to(values.dtype)
+        else:
+            share = 1 - self._dropped / _SLICES
+            kept = torch.empty_like(values).bernoulli_(share, generator=self.generator)
+        scale = _SLICES / (_SLICES - self._dropped)
+        if values.dtype == torch.float32:
+            return values * kept.mul_(scale)
+        return values * kept * scale  # in bfloat16 the scale itself would be rounded by up to 0.2 %
+
+
+class Mlp(nn.Module):
+    """A fully connected classifier whose parameters are named `linear1`, `bn1`, ... as in the reference.
+
+    Its state_dict loads into the reference's class and the other way round. A fresh network has the weights that
+    the reference's class draws after `torch.manual_seed(seed)`; the global random numbers are not touched.
+    """
+
+    def __init__(self, settings: ModelSettings, inputs: int, classes: int, seed: int = 0) -> None:
+        """Build the network with fresh weights.
+
+        Args:
+            settings: Its layers.
+            inputs: Values of one image.
+            classes: Number of classes.
+            seed: Where the random weights begin.
+        """
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self._activations = [ACTIVATIONS[layer.activation] for layer in settings.hidden]
+        before = inputs
+        for number, layer in enumerate(settings.hidden, 1):
+            self.add_module(f"linear{number}", _linear(before, layer.width, generator))
+            if layer.batch_norm:
+                self.add_module(f"bn{number}", nn.BatchNorm1d(layer.width))
+            if layer.dropout:
+                self.add_module(f"dropout{number}", Dropout(layer.dropout))
+            before = layer.width
+        self.add_module(f"linear{len(settings.hidden) + 1}", _linear(before, classes, generator))
+        covered = [layer.l2 for layer in settings.hidden] + [settings.output.l2]
+        self._covered = [number for number, l2 in enumerate(covered, 1) if l2]
+
+    def linear(self, number: int) -> nn.Linear:
+        """Return the Linear of a layer, counted from 1."""
+        module = self.get_submodule(f"linear{number}")
+        assert isinstance(module, nn.Linear)  # noqa: S101 - built so above
+        return module
+
+    @property
+    def penalized_weights(self) -> list[Tensor]:
+        """The weights, without biases, of the Linear layers that the L2 penalty covers."""
+        return [self.linear(number).weight for number in self._covered]
+
+    def start_epoch(self, seed: int, epoch: int, device: torch.device) -> None:
+        """Let dropout draw the numbers of an epoch, which depend on the seed and the epoch alone."""
+        generator = random_generator(seed, epoch, "dropout", device)
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.generator = generator
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return logits (m, classes) for inputs (m, values)."""
+        values = inputs
+        modules = self._modules
+        for number, activation in enumerate(self._activations, 1):
+            values = self.linear(number)(values)
+            for name in (f"bn{number}", "", f"dropout{number}"):
+                if not name:
+                    values = activation(values)
+                elif (module := modules.get(name)) is not None:
+                    values = module(values)
+        return torch.as_tensor(self.linear(len(self._activations) + 1)(values))
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """Return a Linear with torch's own initialization (He et al. 2015 with a = sqrt 5), drawn from the generator."""
+    linear: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    nn.init.kaiming_uniform_(linear.weight, a=math.sqrt(5), generator=generator)
+    nn.init.uniform_(linear.bias, -1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator=generator)
+    return linear
+
+
+def architecture_of(weights: Mapping[str, Tensor]) -> tuple[ModelSettings, int, int]:
+    """Recover the network from a bare state_dict.
+
+    What a state_dict does not tell is assumed: ReLU, as in the reference; dropout and the L2 penalty, which play no
+    part in evaluation, are off.
+
+    Returns:
+        The layers, the number of input values, the number of classes.
+
+    Raises:
+        WeightsError: These are not the weights of such a network.
+    """
+    linears = sorted(
+        int(match[1]) for name in weights if (match := re.fullmatch(r"linear([1-9]\d{0,5})\.weight", name))
+    )
+    if not linears or linears != list(range(1, len(linears) + 1)):
+        raise WeightsError("the file has no linear1.weight, linear2.weight, ... as Trialbook's networks do")
+    hidden = []
+    expected: dict[str, tuple[int, ...]] = {}
+    before = 0
+    for number in linears:
+        shape = tuple(weights[f"linear{number}.weight"].shape)
+        if len(shape) != 2 or 0 in shape or (before and shape[1] != before):  # noqa: PLR2004 - rows and columns
+            raise WeightsError(f"linear{number}.weight has the shape {shape}, which does not fit the layer before")
+        before = shape[0]
+        expected |= {f"linear{number}.weight": shape, f"linear{number}.bias": (before,)}
+        normalized = f"bn{number}.weight" in weights and number < len(linears)
+        if normalized:
+            expected |= {f"bn{number}.{part}": (before,) for part in _BATCH_NORM_PARTS}
+            expected[f"bn{number}.num_batches_tracked"] = ()
+        hidden.append(HiddenLayer(width=before, batch_norm=normalized, l2=False))
+    for name, wanted in expected.items():
+        if name not in weights:
+            raise WeightsError(f"the file has no {name}")
+        if tuple(weights[name].shape) != wanted:
+            raise WeightsError(f"{name} has the shape {tuple(weights[name].shape)} instead of {wanted}")
+    foreign = sorted(set(weights) - set(expected))
+    if foreign:
+        raise WeightsError(f"the file holds {printable(foreign[0], 60)}, which no network of Trialbook has")
+    inputs = weights["linear1.weight"].shape[1]
+    return ModelSettings(hidden=tuple(hidden[:-1]), output=OutputLayer(l2=False)), inputs, before
+
+
+def load_into(model: Mlp, weights: Mapping[str, Tensor]) -> None:
+    """Load a state_dict into a network of the same shape.
+
+    Raises:
+        WeightsError: A tensor is missing, unknown or of another shape.
+    """
+    own = model.state_dict()
+    for name in sorted(set(own) ^ set(weights)):
+        raise WeightsError(f"{printable(name, 60)} is {'missing from' if name in own else 'unknown to'} the network")
+    for name, tensor in weights.items():
+        if tensor.shape != own[name].shape:
+            shapes = f"{tuple(tensor.shape)} instead of {tuple(own[name].shape)}"
+            raise WeightsError(f"{name} has the shape {shapes}: the weights are of another network")
+    model.load_state_dict(dict(weights))

@@ -1,0 +1,73 @@
+"""The optimizer, and the L2 penalty's part in the cost and in the gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from core.model import Mlp
+from core.settings import TrainingSettings
+
+BETAS = (0.9, 0.999)
+
+
+class PenalizedOptimizer:
+    """Minimizes cross-entropy + lambda / (2m) * sum of squared weights, given the cross-entropy's gradient.
+
+    The penalty's gradient, lambda / m * W, is never computed by autograd. Adam and SGD add their `weight_decay` times W
+    to the gradient before anything else, so it is set to lambda / m, anew for every size of batch. AdamW's decay goes
+    past the gradient (Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101) and stays the trial's own
+    `weight_decay`, on the weights of the Linear layers; there the penalty's gradient is added.
+    """
+
+    def __init__(self, model: Mlp, training: TrainingSettings) -> None:
+        """Build the optimizer for a network that is already on its device."""
+        self._penalized = model.penalized_weights
+        self._lambda = training.l2_lambda
+        self._decoupled = training.optimizer == "adamw"
+        groups = _groups(model, training)
+        if training.optimizer == "sgd":
+            self.inner: torch.optim.Optimizer = torch.optim.SGD(
+                groups, lr=training.learning_rate, momentum=training.momentum, fused=True
+            )
+        else:
+            kind = torch.optim.AdamW if self._decoupled else torch.optim.Adam
+            self.inner = kind(groups, lr=training.learning_rate, betas=BETAS, fused=True)
+
+    def penalty(self, batch_size: int) -> Tensor | float:
+        """Return lambda / (2m) * sum of squared penalized weights, for the weights as they are now."""
+        if not self._lambda or not self._penalized:
+            return 0.0
+        flat = [weight.detach().view(-1) for weight in self._penalized]
+        return torch.stack([torch.dot(weight, weight) for weight in flat]).sum() * (self._lambda / (2 * batch_size))
+
+    def step(self, batch_size: int, learning_rate: float) -> None:
+        """Change the weights by one step, from the gradients of a batch's mean cross-entropy.
+
+        Args:
+            batch_size: Images in the batch that the gradients come from.
+            learning_rate: The step's learning rate.
+        """
+        decay = self._lambda / batch_size
+        for group in self.inner.param_groups:
+            group["lr"] = learning_rate
+            if group["penalized"] and not self._decoupled:
+                group["weight_decay"] = decay
+        if self._decoupled and decay and self._penalized:
+            gradients = [weight.grad for weight in self._penalized if weight.grad is not None]
+            torch._foreach_add_(gradients, [weight.detach() for weight in self._penalized], alpha=decay)
+        self.inner.step()
+
+
+def _groups(model: Mlp, training: TrainingSettings) -> list[dict[str, object]]:
+    """Return the parameters in groups that differ in weight decay."""
+    penalized = {id(weight) for weight in model.penalized_weights}
+    linear_weights = [module.weight for module in model.modules() if isinstance(module, nn.Linear)]
+    decayed = {id(weight) for weight in linear_weights} if training.optimizer == "adamw" else set()
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        groups.setdefault((id(parameter) in penalized, id(parameter) in decayed), []).append(parameter)
+    return [
+        {"params": parameters, "penalized": covered, "weight_decay": training.weight_decay if decay else 0.0}
+        for (covered, decay), parameters in groups.items()
+    ]

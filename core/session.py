@@ -1,0 +1,105 @@
+"""Train a trial and keep it: what the command line, the console and a notebook all call."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from core.control import Control
+from core.data.dataset import Dataset
+from core.device import device_name
+from core.errors import TrialbookError
+from core.events import EpochFinished, Event, Finished, Outcome, Started
+from core.machine import describe_run
+from core.settings import Settings
+from core.size import size_of
+from core.trainer import Trainer
+from core.trials.trial import About
+from core.trials.writer import TrialWriter
+
+
+def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
+    settings: Settings,
+    data: Dataset,
+    *,
+    home: Path | str = ".",
+    name: str = "",
+    note: str = "",
+    parent: str | None = None,
+    control: Control | None = None,
+) -> Iterator[Event]:
+    """Train a trial and save it under `home/saved_models`, yielding an event for all that happens.
+
+    Every epoch is on disk before its event is yielded. Whoever stops listening stops the training; what is complete
+    by then stays.
+
+    Args:
+        settings: What to train.
+        data: The data set that `load_data(settings.data)` gave.
+        home: The directory with `saved_models/` in it.
+        name: A short name for the trial.
+        note: What is intended by it.
+        parent: The preset or the trial that the settings were derived from.
+        control: Lets others pause and stop the training.
+
+    Raises:
+        TrainingError: It cannot start, or cannot go on.
+        DataError: The settings do not suit the data.
+        TrialError: A file cannot be written.
+    """
+    trainer = Trainer(settings, data)
+    parameters = size_of(settings, data.shape).parameters
+    writer = TrialWriter(
+        Path(home),
+        settings,
+        describe_run(trainer.device, data, trainer.normalize),
+        About(name, note),
+        parent=parent,
+        parameters=parameters,
+        best_by=trainer.best_by,
+    )
+    outcome = trainer.outcome("failed", "an error that Trialbook did not foresee")
+    try:
+        yield Started(
+            writer.trial,
+            device_name(trainer.device),
+            parameters,
+            settings.training.epochs,
+            len(trainer.batches),
+            trainer.best_by,
+        )
+        outcome = yield from _written(trainer, writer, control or Control())
+    except (GeneratorExit, KeyboardInterrupt):
+        outcome = trainer.outcome("stopped", "nobody was listening any more")
+        raise
+    except TrialbookError as error:
+        outcome = trainer.outcome("failed", str(error))
+        raise
+    except Exception as error:
+        outcome = trainer.outcome("failed", f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        _finish(writer, outcome)
+    yield Finished(writer.trial, outcome, writer.trial.weights() if outcome.last else None)
+
+
+def _written(trainer: Trainer, writer: TrialWriter, control: Control) -> Generator[Event, None, Outcome]:
+    """Pass on the trainer's events, each epoch once it is on disk; return the outcome."""
+    events = trainer.run(control)
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        if isinstance(event, EpochFinished):
+            writer.write_epoch(event, trainer.outcome("stopped", "").best)
+        yield event
+
+
+def _finish(writer: TrialWriter, outcome: Outcome) -> None:
+    try:
+        writer.finish(outcome)
+    except TrialbookError:
+        if outcome.status != "failed":  # otherwise the failure that came first is the one to report
+            raise

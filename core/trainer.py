@@ -1,0 +1,251 @@
+"""Train a network. Knows settings, data and events; no file, no screen, no thread."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from core.control import Control
+from core.data.batches import TrainingBatches, make_normalizer, split_validation
+from core.data.dataset import Dataset, ImageSet
+from core.device import available_memory, choose_device, matmul_precision, synchronize
+from core.errors import DivergedError, TrainingError
+from core.events import BestBy, Epoch, EpochFinished, Outcome, Paused, Progress, Resumed, Status, TrainerEvent
+from core.inference import cross_entropies, logits_of, mean_of_batch_means
+from core.model import Mlp
+from core.optimizer import PenalizedOptimizer
+from core.schedule import learning_rate_at
+from core.settings import Settings
+from core.size import size_of
+
+REPORT_EVERY = 0.1  # seconds between two reports of progress within an epoch
+_BYTE_CLASSES = 256
+
+
+class Trainer:
+    """One network and its training.
+
+    Attributes:
+        settings: The trial's settings.
+        device: Where it is trained.
+        model: The network, on the device.
+        normalize: Turns bytes into the network's inputs.
+        batches: The training set.
+        best_by: What decides which epoch is the best.
+    """
+
+    def __init__(self, settings: Settings, data: Dataset) -> None:
+        """Prepare a training: check that it can work, move the data to the device, draw the first weights.
+
+        Raises:
+            TrainingError: There is no such device, too little memory, or a batch of one image under batch norm.
+            DataError: Normalization or validation split do not suit the data.
+        """
+        training = settings.training
+        self.settings = settings
+        self.device = choose_device(training)
+        _check_memory(settings, data, self.device)
+        kept: Tensor | None = None
+        self._validation: ImageSet | None = None
+        if settings.data.validation_split:
+            kept, aside = split_validation(data.train.labels, settings.data.validation_split)
+            self._validation = self._resident(ImageSet(data.train.images[aside], data.train.labels[aside]))
+        self.normalize = make_normalizer(settings.data, data.train, kept, self.device)
+        self.batches = TrainingBatches(data.train, kept, settings, self.normalize, self.device)
+        _check_last_batch(settings, self.batches.images)
+        self._test = self._resident(data.test)
+        classes = len(data.classes)
+        self._class_type: type[np.uint8 | np.uint16] = np.uint8 if classes <= _BYTE_CLASSES else np.uint16
+        self.model = Mlp(settings.model, data.shape.image.values, classes, training.seed).to(self.device)
+        self.optimizer = PenalizedOptimizer(self.model, training)
+        self.best_by: BestBy = "test cost" if self._validation is None else "validation cost"
+        self._last: Epoch | None = None
+        self._best: Epoch | None = None
+        self._sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # cost, cross-entropy, right answers
+
+    def run(self, control: Control) -> Generator[TrainerEvent, None, Outcome]:
+        """Train all epochs, yielding events; the generator's return value says how it ended.
+
+        Raises:
+            DivergedError: The cost or a weight became NaN or infinite; the epoch that did it is not yielded.
+            TrainingError: Memory ran out.
+        """
+        patience = self.settings.training.early_stopping_patience
+        waited, to_beat = 0, float("inf")
+        for epoch in range(1, self.settings.training.epochs + 1):
+            try:
+                finished = yield from self._epoch(epoch, control)
+            except RuntimeError as error:
+                raise _explained(error) from error
+            if finished is None:
+                return self.outcome("stopped", f"stopped in epoch {epoch}")
+            yield finished
+            cost = finished.result.best_cost
+            improved = cost < to_beat - self.settings.training.early_stopping_min_delta
+            waited, to_beat = (0, cost) if improved else (waited + 1, to_beat)
+            if patience and waited >= patience and epoch < self.settings.training.epochs:
+                return self.outcome("finished", f"early stopping: {self.best_by} did not improve for {waited} epochs")
+            if (control.finishing or control.stopping) and epoch < self.settings.training.epochs:
+                return self.outcome("stopped", f"stopped after epoch {epoch}")
+        return self.outcome("finished", "")
+
+    def outcome(self, status: Status, reason: str) -> Outcome:
+        """Return how the training stands if it ends now, in this way and for this reason."""
+        return Outcome(status, reason, self._last, self._best)
+
+    def _resident(self, images: ImageSet) -> ImageSet:
+        return ImageSet(images.images.to(self.device), images.labels.to(self.device))
+
+    def _epoch(self, epoch: int, control: Control) -> Generator[TrainerEvent, None, EpochFinished | None]:
+        """Train and evaluate one epoch; return it, or None if it was stopped."""
+        clock = _Clock(self.device)
+        learning_rate = yield from self._steps(epoch, control, clock)
+        if learning_rate is None:
+            return None
+        trained = clock.seconds()
+        cost, cross_entropy, right = (self._sums / len(self.batches)).tolist()
+        self._refuse_infinite(epoch, cost)
+        validation_cost = validation_accuracy = None
+        if self._validation is not None:
+            validation_cost, validation_accuracy, _ = self._evaluate(self._validation)
+        test_cost, test_accuracy, predictions = self._evaluate(self._test)
+        result = Epoch(
+            epoch=epoch,
+            train_cost=cost,
+            train_cross_entropy=cross_entropy,
+            train_accuracy=right * len(self.batches) / self.batches.images,
+            test_cost=test_cost,
+            test_accuracy=test_accuracy,
+            validation_cost=validation_cost,
+            validation_accuracy=validation_accuracy,
+            learning_rate=learning_rate,
+            seconds=clock.seconds(),
+            images_per_second=self.batches.images / trained,
+        )
+        self._refuse_infinite(epoch, result.best_cost + test_cost, weights=False)
+        self._last = result
+        is_best = self._best is None or result.best_cost < self._best.best_cost
+        if is_best:
+            self._best = result
+        return EpochFinished(result, is_best, self.model.state_dict(), predictions)
+
+    def _steps(self, epoch: int, control: Control, clock: _Clock) -> Generator[TrainerEvent, None, float | None]:
+        """Train all batches of an epoch; return the last learning rate, or None if it was stopped."""
+        training = self.settings.training
+        steps = len(self.batches)
+        self._sums.zero_()
+        self.model.train()
+        self.model.start_epoch(training.seed, epoch, self.device)
+        learning_rate, images, reported = 0.0, 0, time.monotonic()
+        for step, (inputs, labels) in enumerate(self.batches.epoch(epoch)):
+            if control.paused:
+                with clock.halted():
+                    yield Paused(epoch, step)
+                    control.wait()
+                    yield Resumed(epoch, step)
+            if control.stopping:
+                return None
+            learning_rate = learning_rate_at(training, (epoch - 1) * steps + step, steps)
+            self._step(inputs, labels, learning_rate)
+            images += len(labels)
+            now = time.monotonic()
+            if now - reported >= REPORT_EVERY:
+                reported = now
+                cost = float(self._sums[0]) / (step + 1)
+                self._refuse_infinite(epoch, cost, weights=False)
+                yield Progress(epoch, step + 1, steps, cost, images / clock.seconds(), learning_rate)
+        return learning_rate
+
+    def _step(self, inputs: Tensor, labels: Tensor, learning_rate: float) -> None:
+        """Change the weights by one batch and add its figures to the epoch's sums."""
+        training = self.settings.training
+        self.optimizer.inner.zero_grad()
+        with matmul_precision(training, self.device):
+            logits = self.model(inputs)
+            loss = functional.cross_entropy(logits.float(), labels, label_smoothing=training.label_smoothing)
+            loss.backward()
+        value = loss.detach()
+        cost = value + self.optimizer.penalty(len(labels))
+        self.optimizer.step(len(labels), learning_rate)
+        right = (logits.detach().argmax(1) == labels).sum()
+        self._sums += torch.stack((cost.double(), value.double(), right.double()))
+
+    def _evaluate(self, images: ImageSet) -> tuple[float, float, NDArray[np.uint8 | np.uint16]]:
+        """Return cost, accuracy and predicted classes."""
+        logits = logits_of(self.model, images.images, self.normalize)
+        cost = mean_of_batch_means(cross_entropies(logits, images.labels), self.settings.training.batch_size)
+        predicted = logits.argmax(1)
+        accuracy = int((predicted == images.labels).sum()) / len(images)
+        return cost, accuracy, predicted.cpu().numpy().astype(self._class_type)
+
+    def _refuse_infinite(self, epoch: int, cost: float, weights: bool = True) -> None:
+        """Raise if the cost or, unless told not to look at them, a weight is NaN or infinite."""
+        bad = "" if math.isfinite(cost) else "the cost"
+        if not bad and weights:
+            tensors = self.model.state_dict()
+            bad = next((name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())), "")
+        if bad:
+            raise DivergedError(
+                f"{bad} became NaN or infinite in epoch {epoch}, which is not kept; "
+                f"a smaller learning rate than {self.settings.training.learning_rate:g} may help"
+            )
+
+
+class _Clock:
+    """Measures seconds since its making, without the time it was halted."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._start = time.monotonic()
+        self._halt = 0.0
+
+    def seconds(self) -> float:
+        synchronize(self._device)
+        return max(time.monotonic() - self._start, 1e-9)
+
+    def halted(self) -> _Clock:
+        return self
+
+    def __enter__(self) -> None:
+        self._halt = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._start += time.monotonic() - self._halt
+
+
+def _check_memory(settings: Settings, data: Dataset, device: torch.device) -> None:
+    needed = size_of(settings, data.shape).memory.total
+    available = available_memory(device)
+    if needed > available:
+        raise TrainingError(
+            f"training needs about {needed / 1e9:,.1f} GB of memory, but only {available / 1e9:,.1f} GB are available: "
+            "choose narrower hidden layers or a smaller batch size"
+        )
+
+
+def _check_last_batch(settings: Settings, images: int) -> None:
+    batch_size = settings.training.batch_size
+    if _leaves_one(images, batch_size) and any(layer.batch_norm for layer in settings.model.hidden):
+        possible = next((size for size in range(batch_size + 1, images) if not _leaves_one(images, size)), images)
+        raise TrainingError(
+            f"training.batch_size: with {batch_size}, a batch of the {images:,} training images would hold a single "
+            f"image, which batch norm cannot normalize; {possible} is the next possible size"
+        )
+
+
+def _leaves_one(images: int, batch_size: int) -> bool:
+    return batch_size == 1 or images % batch_size == 1
+
+
+def _explained(error: RuntimeError) -> TrainingError | RuntimeError:
+    """Return a plain error for one that a user can do something about, any other as it is."""
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return TrainingError("memory ran out: choose a smaller batch size or narrower hidden layers")
+    return error

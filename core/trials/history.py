@@ -1,0 +1,100 @@
+"""The history of a trial: a line of JSON per epoch, each with its checksum, only ever appended."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+from core.errors import TrialError
+from core.events import Epoch
+from core.files import cannot_write
+
+MAX_BYTES = 100_000_000
+_LINE = re.compile(rb'(\{.*), "crc32": "([0-9a-f]{8})"\}')
+
+
+def epoch_line(epoch: Epoch) -> str:
+    """Return the line of an epoch, newline included. Its last value is the CRC-32 of all that stands before it."""
+    body = json.dumps(dataclasses.asdict(epoch), allow_nan=False)[:-1]
+    return f'{body}, "crc32": "{zlib.crc32(body.encode()):08x}"}}\n'
+
+
+def append(path: Path, content: bytes) -> None:
+    """Append to a file, on to the disk; if that fails, the file is as it was.
+
+    Raises:
+        TrialError: The file cannot be written.
+    """
+    try:
+        with path.open("ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                written = 0
+                while written < len(content):
+                    written += file.write(content[written:])
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(before)
+                raise
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def read_history(path: Path) -> tuple[list[Epoch], list[str]]:
+    """Read a history.
+
+    Returns:
+        The epochs, and a line for each damaged one, which is left out. A last line without its newline is just being
+        written and is neither.
+
+    Raises:
+        TrialError: The file cannot be read.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise TrialError(f"cannot read {path}: it is larger than {MAX_BYTES:,} bytes")
+        content = path.read_bytes()
+    except OSError as error:
+        raise TrialError(f"cannot read {path}: {error.strerror or error}") from error
+    epochs, problems = [], []
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        epoch = _parse(line)
+        if epoch is None:
+            problems.append(f"{path}: line {number} is damaged and left out")
+        else:
+            epochs.append(epoch)
+    return epochs, problems
+
+
+def _parse(line: bytes) -> Epoch | None:
+    match = _LINE.fullmatch(line)
+    if match is None or f"{zlib.crc32(match[1]):08x}".encode() != match[2]:
+        return None
+    try:
+        values = json.loads(match[1] + b"}")
+        epoch = Epoch(**values)
+    except (
+        ValueError,
+        TypeError,
+        RecursionError,
+    ):  # the checksum is right, but somebody else's program wrote it
+        return None
+    return epoch if _is_sound(epoch) else None
+
+
+def _is_sound(epoch: Epoch) -> bool:
+    values: list[Any] = [getattr(epoch, field.name) for field in dataclasses.fields(Epoch)]
+    optional = (epoch.validation_cost, epoch.validation_accuracy)
+    return (
+        type(epoch.epoch) is int
+        and epoch.epoch >= 1
+        and all(value is None or type(value) in (int, float) for value in values)
+        and all(math.isfinite(value) for value in values if value is not None)
+        and values.count(None) == optional.count(None)
+    )

@@ -1,0 +1,137 @@
+"""A saved trial: a directory of plain files, and how to read them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import TrialError
+from core.events import Epoch
+from core.files import read_text
+from core.settings import Settings, read_settings
+from core.trials.history import read_history
+
+SETTINGS = "settings.toml"
+HISTORY = "history.jsonl"
+LAST_WEIGHTS = "model.pt"
+BEST_WEIGHTS = "best.pt"
+PREDICTIONS = "predictions"
+SUMMARY = "summary.json"
+ABOUT = "about.json"
+RAN_ON = "ran_on.json"
+
+_BYTE_CLASSES = 256
+_MAX_JSON = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What people say about a trial; unlike all else, it may be changed at any time.
+
+    Attributes:
+        name: A short name, or "".
+        note: What was intended or learnt, or "".
+    """
+
+    name: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A saved trial.
+
+    Attributes:
+        directory: Where its files are.
+    """
+
+    directory: Path
+
+    @property
+    def id(self) -> str:
+        """Its identity: the directory's name, made of its time of creation and a random part."""
+        return self.directory.name
+
+    def weights(self, best: bool = False) -> Path:
+        """Return the file of the last epoch's weights, or of the best epoch's."""
+        return self.directory / (BEST_WEIGHTS if best else LAST_WEIGHTS)
+
+    def settings(self) -> Settings:
+        """Read the settings.
+
+        Raises:
+            TrialError: The file cannot be read.
+            SettingsError: It holds wrong settings.
+        """
+        return read_settings(self.directory / SETTINGS)
+
+    def history(self) -> tuple[list[Epoch], list[str]]:
+        """Read the complete epochs, and a line for every damaged one; ([], []) before the first epoch.
+
+        Raises:
+            TrialError: The file is there but cannot be read.
+        """
+        path = self.directory / HISTORY
+        return read_history(path) if path.exists() else ([], [])
+
+    def about(self) -> About:
+        """Read name and note; both empty where they cannot be read, for nothing depends on them."""
+        try:
+            values = self._json(ABOUT)
+        except TrialError:
+            return About()
+        return About(str(values.get("name", "")), str(values.get("note", "")))
+
+    def ran_on(self) -> dict[str, Any]:
+        """Read what the trial ran on, as `core.machine.describe_run` describes it.
+
+        Raises:
+            TrialError: The file cannot be read.
+        """
+        return self._json(RAN_ON)
+
+    def summary(self) -> dict[str, Any]:
+        """Read the summary, as `core.trials.writer` writes it.
+
+        Raises:
+            TrialError: The file cannot be read.
+        """
+        return self._json(SUMMARY)
+
+    def predictions(self, epoch: int) -> NDArray[np.uint8 | np.uint16]:
+        """Return the predicted class of every test image (N,) after an epoch, counted from 1.
+
+        Raises:
+            TrialError: There is no such epoch, or the files cannot be read.
+        """
+        data = self.ran_on().get("data", {})
+        try:
+            images, classes = int(data["test_images"]), len(data["classes"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise TrialError(f"{self.directory / RAN_ON} does not tell the number of test images") from error
+        kind = np.dtype("u1") if classes <= _BYTE_CLASSES else np.dtype("<u2")
+        size = images * kind.itemsize
+        try:
+            with (self.directory / PREDICTIONS).open("rb") as file:
+                file.seek((epoch - 1) * size)
+                content = file.read(size)
+        except (OSError, ValueError) as error:
+            raise TrialError(f"cannot read {self.directory / PREDICTIONS}: {error}") from error
+        if len(content) != size:
+            raise TrialError(f"{self.directory / PREDICTIONS} holds no epoch {epoch}")
+        return np.frombuffer(content, dtype=kind)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.directory / name
+        try:
+            values = json.loads(read_text(path, _MAX_JSON))
+        except (ValueError, RecursionError) as error:
+            raise TrialError(f"cannot read {path}: it is not JSON") from error
+        if not isinstance(values, dict):
+            raise TrialError(f"cannot read {path}: it is not a JSON object")
+        return values

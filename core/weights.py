@@ -1,0 +1,94 @@
+"""Files of weights: a state_dict and nothing else, written whole and read with suspicion."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.errors import WeightsError
+from core.files import replace_file
+from core.text import printable
+
+_MAX_ENTRIES = 100_000
+_MAX_PICKLE = 16_000_000
+
+
+def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write a state_dict as `torch.save` does, replacing the file as a whole.
+
+    Raises:
+        TrialError: The file cannot be written; the old one stays.
+    """
+    on_cpu = {name: tensor.detach().cpu() for name, tensor in weights.items()}
+    replace_file(path, lambda file: torch.save(on_cpu, file))
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a state_dict that `torch.save` wrote, without running anything that is in the file.
+
+    Raises:
+        WeightsError: It is missing, cut off, damaged, larger inside than outside, or holds anything but finite tensors.
+    """
+    shown = printable(path)
+    try:
+        size = path.stat().st_size
+        _check_archive(path, size, shown)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what old files make torch say is not for the user
+            # mapped, so that a tensor which claims more than the file holds takes no memory
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except WeightsError:
+        raise
+    except OSError as error:
+        raise WeightsError(f"cannot read {shown}: {error.strerror or error}") from error
+    except Exception as error:
+        if "weights only" in str(error).lower() or "weights_only" in str(error):
+            raise WeightsError(f"{shown} holds more than weights (code or other objects) and is not loaded") from error
+        raise WeightsError(f"{shown} is damaged or no file of weights: {printable(_first_line(error), 120)}") from error
+    if not isinstance(content, Mapping) or not content:
+        raise WeightsError(f"{shown} holds no state_dict")
+    return {_name(key, shown): _tensor(value, str(key), size, shown) for key, value in content.items()}
+
+
+def _check_archive(path: Path, size: int, shown: str) -> None:
+    if path.is_dir():
+        raise WeightsError(f"{shown} is a folder, not a file of weights")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise WeightsError(f"{shown} is cut off or no file of weights") from error
+    if (
+        len(entries) > _MAX_ENTRIES
+        or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        or any(entry.file_size > _MAX_PICKLE for entry in entries if entry.filename.endswith(".pkl"))
+        or sum(entry.file_size for entry in entries) > size
+    ):
+        raise WeightsError(f"{shown} is not laid out as torch.save lays out weights")
+
+
+def _name(key: object, shown: str) -> str:
+    if not isinstance(key, str):
+        raise WeightsError(f"{shown} holds no state_dict: {printable(key, 60)} is no name")
+    return key
+
+
+def _tensor(value: object, name: str, size: int, shown: str) -> Tensor:
+    named = printable(name, 60)
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_complex() or value.is_quantized:
+        raise WeightsError(f"{shown} holds no state_dict: {named} is no plain tensor")
+    if value.numel() * value.element_size() > size:
+        raise WeightsError(f"{shown}: {named} claims to be larger than the file")
+    tensor = value.detach().clone(memory_format=torch.contiguous_format)
+    if not bool(torch.isfinite(tensor).all()):
+        raise WeightsError(f"{shown}: {named} holds NaN or infinity")
+    return tensor if tensor.dtype == torch.int64 else tensor.to(torch.float32)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
