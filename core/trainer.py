@@ -36,6 +36,7 @@ class Trainer:
         settings: The trial's settings.
         device: Where it is trained.
         model: The network, on the device.
+        classes: Number of classes.
         normalize: Turns bytes into the network's inputs.
         batches: The training set.
         best_by: What decides which epoch is the best.
@@ -61,14 +62,14 @@ class Trainer:
         self.batches = TrainingBatches(data.train, kept, settings, self.normalize, self.device)
         _check_last_batch(settings, self.batches.images)
         self._test = self._resident(data.test)
-        classes = len(data.classes)
-        self._class_type: type[np.uint8 | np.uint16] = np.uint8 if classes <= _BYTE_CLASSES else np.uint16
-        self.model = Mlp(settings.model, data.shape.image.values, classes, training.seed).to(self.device)
+        self.classes = len(data.classes)
+        self._class_type: type[np.uint8 | np.uint16] = np.uint8 if self.classes <= _BYTE_CLASSES else np.uint16
+        self.model = Mlp(settings.model, data.shape.image.values, self.classes, training.seed).to(self.device)
         self.optimizer = PenalizedOptimizer(self.model, training)
         self.best_by: BestBy = "test cost" if self._validation is None else "validation cost"
         self._last: Epoch | None = None
         self._best: Epoch | None = None
-        self._sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # cost, cross-entropy, right answers
+        self._sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # what `step` returns
 
     def run(self, control: Control) -> Generator[TrainerEvent, None, Outcome]:
         """Train all epochs, yielding events; the generator's return value says how it ended.
@@ -153,7 +154,7 @@ class Trainer:
             if control.stopping:
                 return None
             learning_rate = learning_rate_at(training, (epoch - 1) * steps + step, steps)
-            self._step(inputs, labels, learning_rate)
+            self._sums += self.step(inputs, labels, learning_rate)
             images += len(labels)
             now = time.monotonic()
             if now - reported >= REPORT_EVERY:
@@ -163,8 +164,18 @@ class Trainer:
                 yield Progress(epoch, step + 1, steps, cost, images / clock.seconds(), learning_rate)
         return learning_rate
 
-    def _step(self, inputs: Tensor, labels: Tensor, learning_rate: float) -> None:
-        """Change the weights by one batch and add its figures to the epoch's sums."""
+    def step(self, inputs: Tensor, labels: Tensor, learning_rate: float) -> Tensor:
+        """Change the weights by one batch.
+
+        Args:
+            inputs: (m, values), float32.
+            labels: (m,), int64.
+            learning_rate: The step's learning rate.
+
+        Returns:
+            Cost, cross-entropy (its part without the penalty) and number of right answers, (3,) float64, on the device
+            and before the weights are changed.
+        """
         training = self.settings.training
         self.optimizer.inner.zero_grad()
         with matmul_precision(training, self.device):
@@ -175,7 +186,7 @@ class Trainer:
         cost = value + self.optimizer.penalty(len(labels))
         self.optimizer.step(len(labels), learning_rate)
         right = (logits.detach().argmax(1) == labels).sum()
-        self._sums += torch.stack((cost.double(), value.double(), right.double()))
+        return torch.stack((cost.double(), value.double(), right.double()))
 
     def _evaluate(self, images: ImageSet) -> tuple[float, float, NDArray[np.uint8 | np.uint16]]:
         """Return cost, accuracy and predicted classes."""

@@ -1,11 +1,12 @@
 """The settings of a trial: immutable values, validated in one place, readable on disk, comparable."""
 
 from core.settings.compare import Change, differences
-from core.settings.edit import change_settings, dropout_changes, field_of, make_settings, widths_text
+from core.settings.edit import change_settings, field_of, make_settings, widths_text
 from core.settings.fields import SettingField, Step, show_value
 from core.settings.schema import (
     FIELDS,
     DataSettings,
+    Device,
     HiddenLayer,
     ModelSettings,
     OutputLayer,
@@ -19,6 +20,7 @@ __all__ = [
     "FIELDS",
     "Change",
     "DataSettings",
+    "Device",
     "HiddenLayer",
     "ModelSettings",
     "OutputLayer",
@@ -28,7 +30,6 @@ __all__ = [
     "TrainingSettings",
     "change_settings",
     "differences",
-    "dropout_changes",
     "field_of",
     "make_settings",
     "parse_image_size",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -35,7 +35,7 @@ def change_settings(settings: Settings, changes: Mapping[str, Any] | Iterable[tu
         changes: Dotted names and new values. Hidden layers count from 1, as in `linear1`, or are all meant by a star:
             "training.epochs", "model.hidden.2.dropout", "model.hidden.*.dropout". "model.hidden" takes all widths,
             "1024-512-64": layers keep what else they have, new ones take it from the last. Texts are read as the
-            command line's.
+            command line's; for a star, "0.6,0.4" gives each layer its own value, and the last one goes on.
 
     Raises:
         SettingsError: With one line for every mistake.
@@ -59,18 +59,6 @@ def widths_text(settings: Settings) -> str:
     return "-".join(str(layer.width) for layer in settings.model.hidden) or "none"
 
 
-def dropout_changes(settings: Settings, values: Sequence[str]) -> list[tuple[str, str]]:
-    """Spread dropout values over the hidden layers, first to first; the last one goes on for the layers after it.
-
-    Raises:
-        SettingsError: There are more values than hidden layers.
-    """
-    layers = len(settings.model.hidden)
-    if len(values) > layers:
-        raise SettingsError([f"dropout: {len(values)} values are given for {layers} hidden layers"])
-    return [(f"model.hidden.{number}.dropout", values[min(number, len(values)) - 1]) for number in range(1, layers + 1)]
-
-
 def _change(document: dict[str, Any], name: str, value: Any) -> str | None:
     """Set one value in the document; return what is wrong with the name, or None."""
     if name == "model.hidden":
@@ -78,24 +66,30 @@ def _change(document: dict[str, Any], name: str, value: Any) -> str | None:
     field = field_of(name)
     if field is None:
         return _unknown(name)
-    if isinstance(value, str):
-        value = field.parse(value)
     layer = _LAYER_PATH.fullmatch(name)
-    if layer is None:
-        *parents, leaf = name.split(".")
-        for parent in parents:
-            document = document[parent]
-        document[leaf] = value
-        return None
-    layers = document["model"]["hidden"]
-    if layer[1] == "*":
+    if layer is not None:
+        return _change_layers(document["model"]["hidden"], name, layer[1], field, value)
+    *parents, leaf = name.split(".")
+    for parent in parents:
+        document = document[parent]
+    document[leaf] = field.parse(value) if isinstance(value, str) else value
+    return None
+
+
+def _change_layers(layers: list[dict[str, Any]], name: str, number: str, field: SettingField, value: Any) -> str | None:
+    """Set one field of one hidden layer, or of all where the number is a star; return what is wrong, or None."""
+    if number == "*":
         chosen = layers
-    elif 1 <= int(layer[1]) <= len(layers):
-        chosen = [layers[int(layer[1]) - 1]]
+        values = value.split(",") if isinstance(value, str) else [value]
+        if len(values) > len(layers):
+            return f"{name}: {len(values)} values are given for {len(layers)} hidden layers"
+    elif 1 <= int(number) <= len(layers):
+        chosen, values = [layers[int(number) - 1]], [value]
     else:
-        return f"{name}: there is no hidden layer {layer[1]}; the layers are 1 to {len(layers)}"
-    for values in chosen:
-        values[layer[2]] = value
+        return f"{name}: there is no hidden layer {number}; the layers are 1 to {len(layers)}"
+    for index, layer in enumerate(chosen):
+        given = values[min(index, len(values) - 1)]
+        layer[field.path.rpartition(".")[2]] = field.parse(given) if isinstance(given, str) else given
     return None
 
 

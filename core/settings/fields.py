@@ -7,7 +7,6 @@ line, diffs and error messages all read the table that is built from these decla
 from __future__ import annotations
 
 import math
-import types
 import typing
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -206,9 +205,9 @@ def table_of(model: type[BaseModel], prefix: str = "") -> dict[str, SettingField
 
 def _inner_model(annotation: Any) -> type[BaseModel] | None:
     for candidate in (annotation, *typing.get_args(annotation)):
-        if isinstance(candidate, type) and not isinstance(candidate, types.GenericAlias):  # tuple[...] is no class
-            if issubclass(candidate, BaseModel):
-                return candidate
+        is_class = isinstance(candidate, type) and typing.get_origin(candidate) is None  # tuple[...] is none
+        if is_class and issubclass(candidate, BaseModel):
+            return typing.cast(type[BaseModel], candidate)
     return None
 
 

@@ -65,7 +65,7 @@ def list_trials(home: Path) -> list[Listed]:
     Raises:
         TrialError: The directory is there but cannot be read.
     """
-    return [_listed(trial) for trial in _trials(home)]
+    return [listed_trial(trial) for trial in _trials(home)]
 
 
 def find_trial(home: Path, text: str) -> Trial:
@@ -107,7 +107,8 @@ def _trials(home: Path) -> list[Trial]:
     return [Trial(directory / name) for name in names]
 
 
-def _listed(trial: Trial) -> Listed:
+def listed_trial(trial: Trial) -> Listed:
+    """Return a trial as a list shows it; nothing that is wrong with it raises."""
     try:
         summary = trial.summary()
     except TrialbookError:

@@ -1,0 +1,124 @@
+"""`trialbook evaluate`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from core.cli.output import cell, loading_progress, percent, print_table, remark, say, table
+from core.data.catalog import absolute_source
+from core.settings import Settings, change_settings
+from core.text import one_line_json, printable
+from core.trials.store import find_trial
+
+if TYPE_CHECKING:
+    from core.data.dataset import Dataset
+    from core.evaluation import Evaluation, SavedModel
+
+_WIDEST_MATRIX = 20
+_SHOWN_MISTAKES = 5
+
+
+@click.command()
+@click.argument("what", metavar="TRIAL|FILE.pt")
+@click.option("--best", is_flag=True, help="The best epoch's weights instead of the last's.")
+@click.option("--data", "source", metavar="NAME|DIR", help="Other test images than those of the trial.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="data.K=V",
+    help="How a bare FILE.pt had its inputs, such as data.normalization=cifar10; default: none.",
+)
+@click.option("--device", metavar="auto|cpu|cuda", help="Where to compute.")
+@click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON, and nothing else.")
+@click.pass_obj
+def evaluate(  # noqa: PLR0913, PLR0917 - one argument per option
+    home: Path,
+    what: str,
+    best: bool,
+    source: str | None,
+    assignments: tuple[str, ...],
+    device: str | None,
+    as_json: bool,
+) -> None:
+    """Evaluate a saved trial, or a file of weights, on a test set.
+
+    TRIAL is an id or its beginning or end, a name, a trial's directory, or "last". FILE.pt may be any state_dict of
+    such a network, such as the reference's own code writes; it needs --data.
+    """
+    bare = _bare_settings(assignments, device)
+    from core import evaluation  # noqa: PLC0415 - torch; wrong usage is told without waiting for it
+    from core.data.dataset import load_data  # noqa: PLC0415
+
+    path = (
+        Path(what) if what.endswith((".pt", ".pth")) or Path(what).is_file() else find_trial(home, what).weights(best)
+    )
+    saved = evaluation.open_model(path)
+    wanted, remarks = evaluation.data_settings_for(saved, None if source is None else absolute_source(source))
+    with loading_progress() as on_progress:
+        data = load_data(wanted, on_progress)
+    for text in (*remarks, *data.remarks, *evaluation.data_remarks(saved, data), *_bare_remarks(saved, bare)):
+        remark(text)
+    result = evaluation.evaluate(saved, data, bare=bare.data, device=bare.training.device)
+    if as_json:
+        print(one_line_json({"model": str(path), **dataclasses.asdict(result)}))  # noqa: T201 - the output
+    else:
+        _show(result, saved, data)
+
+
+def _bare_settings(assignments: tuple[str, ...], device: str | None) -> Settings:
+    changes = []
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals or name.strip() not in ("data.normalization", "data.mean", "data.std"):
+            raise click.UsageError(f"--set {text}: only data.normalization, data.mean and data.std can be set here")
+        changes.append((name, value))
+    if device is not None:
+        changes.append(("training.device", device))
+    return change_settings(Settings(), changes)
+
+
+def _bare_remarks(saved: SavedModel, bare: Settings) -> list[str]:
+    if saved.trial is not None or bare.data.normalization != "none":
+        return []
+    return [
+        "a bare file does not tell how inputs were normalized: taken as not at all; "
+        "for CIFAR-10's usual numbers: --set data.normalization=cifar10"
+    ]
+
+
+def _show(result: Evaluation, saved: SavedModel, data: Dataset) -> None:
+    low, high = result.accuracy_interval
+    say(f"model     {saved.path}")
+    say(f"images    {result.images:,} test images of {data.source}")
+    say(f"test cost {result.test_cost:.6f}")
+    say(f"accuracy  {percent(result.accuracy)}, 95 % interval {percent(low)} to {percent(high)}")
+    say(f"expected calibration error {percent(result.expected_calibration_error)}")
+    say("")
+    scores = table("class", ">images", ">precision", ">recall", ">F1")
+    for score in result.per_class:
+        numbers = [percent(value, 1) for value in (score.precision, score.recall, score.f1)]
+        scores.add_row(cell(score.name), f"{score.images:,}", *numbers)
+    print_table(scores)
+    say("")
+    if len(result.classes) <= _WIDEST_MATRIX:
+        _show_matrix(result)
+    if result.most_confident_mistakes:
+        say("most confident mistakes:", style="bold")
+    for mistake in result.most_confident_mistakes[:_SHOWN_MISTAKES]:
+        where = mistake.file or f"image {mistake.index}"
+        say(f"  {where}: {mistake.true}, taken for {mistake.predicted} with {percent(mistake.confidence, 1)}")
+    say(f"Accuracy on test set : {100 * result.accuracy:.4f}%")
+
+
+def _show_matrix(result: Evaluation) -> None:
+    names = [printable(name, 8) for name in result.classes]
+    matrix = table("true \\ predicted", *(f">{name}" for name in names))
+    for name, row in zip(result.classes, result.confusion_matrix, strict=True):
+        matrix.add_row(cell(name), *(str(count) if count else "·" for count in row))
+    print_table(matrix)
+    say("")

@@ -1,0 +1,73 @@
+"""What every command prints with: tables and progress for people, one line of JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from core.data.folder import OnProgress
+from core.text import printable
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str, *, to: Console | None = None, style: str = "") -> None:
+    """Print one line that may hold foreign text: no markup, no control character, no wrapping."""
+    (to or out).print(Text(printable(text, 10_000), style=style))
+
+
+def remark(text: str) -> None:
+    """Print one line on stderr that a user should know but no program needs."""
+    say(text, to=err, style="yellow")
+
+
+def cell(text: object, style: str = "") -> Text:
+    """Return foreign text for a table cell."""
+    return Text(printable(text, 200), style=style)
+
+
+def table(*columns: str, title: str = "") -> Table:
+    """Return an empty table; a column whose heading begins with ">" is for numbers."""
+    new = Table(box=None, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
+    for column in columns:
+        number = column.startswith(">")
+        new.add_column(column.removeprefix(">"), justify="right" if number else "left", no_wrap=number)
+    return new
+
+
+def print_table(new: Table) -> None:
+    """Print a table, as wide as the terminal or, where there is none, as it needs to be."""
+    out.print(new, soft_wrap=False) if sys.stdout.isatty() else Console(width=200, highlight=False).print(new)
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """Return "58.08 %", or a dash for None."""
+    return "-" if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+@contextmanager
+def loading_progress() -> Iterator[OnProgress]:
+    """Show a bar on stderr while data is downloaded or decoded; the download's size is told before it begins."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[done]}"), TimeRemainingColumn())
+    bytes_done, count_done = DownloadColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=err, transient=True, redirect_stdout=False) as progress:
+        tasks: dict[str, object] = {}
+
+        def on_progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                if what.startswith("downloading"):
+                    say(f"{what}: {total / 1e6:,.1f} MB", to=progress.console)
+                tasks[what] = progress.add_task(printable(what), total=total, done="")
+            task = next(task for task in progress.tasks if task.id == tasks[what])
+            progress.update(task.id, completed=done)
+            render: Callable[..., Text] = bytes_done.render if what.startswith("downloading") else count_done.render
+            progress.update(task.id, done=render(task).plain)
+
+        yield on_progress

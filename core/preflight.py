@@ -1,0 +1,189 @@
+"""Say in seconds whether settings can work, without leaving a trace in any trial or random number."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch.nn import functional
+
+from core.data.dataset import Dataset, ImageSet
+from core.device import available_memory, choose_device, synchronize
+from core.errors import DataError, TrainingError
+from core.inference import logits_of
+from core.settings import Settings, change_settings
+from core.size import size_of
+from core.trainer import Trainer
+
+NEAR = 0.5  # how far the first cost may be from ln(classes)
+OVERFIT_IMAGES = 64
+OVERFIT_ACCURACY = 0.95
+OVERFIT_STEPS = 300
+HARDLY = 0.95  # a cost that has not fallen below this part of the first has not moved
+SECONDS = 2.5  # at most, for overfitting and for timing
+TIMED_IMAGES = 2_000
+TIGHT = 0.8  # of the available memory
+_FAINT = 1e-7
+_MINUTES_FROM, _HOURS_FROM = 120, 7200  # seconds
+
+Verdict = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked.
+
+    Attributes:
+        subject: What was checked: "memory", "first cost", "gradients", "one batch", "time" or "start".
+        verdict: "problem": the training will not work; "warning": it may not.
+        text: The finding in one plain sentence.
+        values: Its numbers: bytes, costs, seconds.
+    """
+
+    subject: str
+    verdict: Verdict
+    text: str
+    values: dict[str, float]
+
+
+def check(settings: Settings, data: Dataset) -> list[Finding]:
+    """Check whether settings can work on a data set.
+
+    Args:
+        settings: What would be trained.
+        data: What it would be trained on.
+
+    Returns:
+        The findings. A training that cannot even start is a finding too.
+    """
+    try:
+        device = choose_device(settings.training)
+        memory = _memory(settings, data, device)
+        if memory.verdict == "problem":
+            return [memory]
+        trainer = Trainer(settings, data)
+        findings = [memory, _first_cost(trainer), _gradients(trainer)]
+        findings.append(_one_batch(settings, data))
+        findings.append(_time(trainer, data))
+    except (DataError, TrainingError) as error:
+        return [Finding("start", "problem", str(error), {})]
+    return findings
+
+
+def _memory(settings: Settings, data: Dataset, device: torch.device) -> Finding:
+    needed = size_of(settings, data.shape).memory.total
+    available = available_memory(device)
+    verdict: Verdict = "problem" if needed > available else "warning" if needed > TIGHT * available else "ok"
+    text = f"training needs about {_size(needed)}; {_size(available)} are available"
+    return Finding("memory", verdict, text, {"needed_bytes": needed, "available_bytes": available})
+
+
+def _first_cost(trainer: Trainer) -> Finding:
+    """Compare the untrained network's cross-entropy with that of guessing, and leave the batch's gradients."""
+    inputs, labels = next(trainer.batches.epoch(1))
+    trainer.model.train()
+    trainer.model.start_epoch(trainer.settings.training.seed, 1, trainer.device)
+    loss = functional.cross_entropy(trainer.model(inputs).float(), labels)
+    loss.backward()
+    cost, guessing = float(loss.detach()), math.log(trainer.classes)
+    values = {"cost": cost, "ln_classes": guessing}
+    compared = f"the first batch costs {cost:.3f}; guessing among {trainer.classes} classes costs {guessing:.3f}"
+    if not math.isfinite(cost):
+        return Finding("first cost", "problem", "the first batch's cost is NaN or infinite", values)
+    if abs(cost - guessing) > NEAR:
+        return Finding("first cost", "warning", f"{compared}: the inputs may need normalization", values)
+    return Finding("first cost", "ok", compared, values)
+
+
+def _gradients(trainer: Trainer) -> Finding:
+    norms = {
+        name: float(parameter.grad.norm() / parameter.detach().norm().clamp_min(1e-12))
+        for name, parameter in trainer.model.named_parameters()
+        if parameter.grad is not None and name.endswith("weight") and name.startswith("linear")
+    }
+    values = {f"gradient_of_{name}": norm for name, norm in norms.items()}
+    none = [name for name, norm in norms.items() if norm == 0 or not math.isfinite(norm)]
+    if none:
+        return Finding("gradients", "problem", f"no usable gradient reaches {', '.join(none)}", values)
+    name, least = min(norms.items(), key=lambda item: item[1])
+    if least < _FAINT:
+        text = f"hardly any gradient reaches {name}: batch norm or another activation may help"
+        return Finding("gradients", "warning", text, values)
+    return Finding("gradients", "ok", f"a gradient reaches every layer; it is weakest in {name}", values)
+
+
+def _one_batch(settings: Settings, data: Dataset) -> Finding:
+    """Try to learn a few images by heart, with the trial's network, optimizer and learning rate."""
+    images = min(OVERFIT_IMAGES, len(data.train))
+    chosen = torch.linspace(0, len(data.train) - 1, images).long()
+    few = dataclasses.replace(data, train=ImageSet(data.train.images[chosen], data.train.labels[chosen]))
+    plain = change_settings(
+        settings,
+        {
+            "model.hidden.*.dropout": 0.0,
+            "training.l2_lambda": 0.0,
+            "training.label_smoothing": 0.0,
+            "training.batch_size": images,
+            "data.crop_padding": 0,
+            "data.horizontal_flip": False,
+            "data.validation_split": 0.0,
+        },
+    )
+    trainer = Trainer(plain, few)
+    trainer.model.train()
+    inputs, labels = next(trainer.batches.epoch(1))
+    start = time.monotonic()
+    first: float | None = None
+    cost = accuracy = 0.0
+    step = 0
+    while accuracy < OVERFIT_ACCURACY and step < OVERFIT_STEPS and time.monotonic() - start < SECONDS:
+        cost, _, right = trainer.step(inputs, labels, settings.training.learning_rate).tolist()
+        first, accuracy, step = cost if first is None else first, right / images, step + 1
+    first = cost if first is None else first
+    values = {"steps": step, "first_cost": first, "last_cost": cost, "accuracy": accuracy}
+    told = f"{images} images: {accuracy:.0%} right after {step} steps, cost {first:.3f} -> {cost:.3f}"
+    if not math.isfinite(cost):
+        return Finding("one batch", "problem", f"{told}: the learning rate is too high", values)
+    if accuracy >= OVERFIT_ACCURACY:
+        return Finding("one batch", "ok", f"the network can learn {told}", values)
+    if cost > HARDLY * first:
+        return Finding("one batch", "problem", f"the network does not learn {told}: try another learning rate", values)
+    return Finding("one batch", "warning", f"the network learns slowly {told}: another learning rate may help", values)
+
+
+def _time(trainer: Trainer, data: Dataset) -> Finding:
+    start = time.monotonic()
+    images, seconds = 0, 0.0
+    for step, (inputs, labels) in enumerate(trainer.batches.epoch(1)):
+        began = time.monotonic()
+        trainer.step(inputs, labels, trainer.settings.training.learning_rate)
+        synchronize(trainer.device)
+        if step == 0 and len(trainer.batches) > 1:
+            continue  # the first step allocates
+        images += len(labels)
+        seconds += time.monotonic() - began
+        if time.monotonic() - start > SECONDS:
+            break
+    epoch = seconds / images * trainer.batches.images
+    test = data.test.images[:TIMED_IMAGES].to(trainer.device)
+    start = time.monotonic()
+    logits_of(trainer.model, test, trainer.normalize)
+    synchronize(trainer.device)
+    epoch += (time.monotonic() - start) / len(test) * len(data.test)
+    epochs = trainer.settings.training.epochs
+    values = {"seconds_per_epoch": epoch, "seconds": epoch * epochs}
+    return Finding("time", "ok", f"about {_span(epoch)} per epoch, {_span(epoch * epochs)} for {epochs} epochs", values)
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 0.1):,.1f} MB"  # noqa: PLR2004 - units
+
+
+def _span(seconds: float) -> str:
+    if seconds < _MINUTES_FROM:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - two digits are enough
+    return f"{seconds / 60:.0f} min" if seconds < _HOURS_FROM else f"{seconds / 3600:.1f} h"
