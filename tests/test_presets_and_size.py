@@ -1,0 +1,124 @@
+"""Presets, sizes and schedules: all without torch."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
+
+from core.data.catalog import DataShape, ImageShape, known_shape
+from core.errors import SettingsError
+from core.model import Mlp
+from core.presets import preset, presets
+from core.schedule import learning_rate_at
+from core.settings import Settings, TrainingSettings, change_settings, differences
+from core.size import size_of
+
+
+def test_the_reference_history_is_complete() -> None:
+    names = [f"trial-{number}" for number in range(26)]
+    assert list(presets()) == ["digits", *names]
+    for name in names:
+        settings = preset(name).settings
+        assert settings.data.source == "cifar10"
+        assert [layer.l2 for layer in settings.model.hidden[:3]] == [True] * 3
+        assert not any(layer.l2 for layer in settings.model.hidden[3:])
+        assert not settings.model.output.l2
+
+
+def test_trial_25_is_as_the_log_gives_it() -> None:
+    final = preset("trial-25")
+    assert [layer.width for layer in final.settings.model.hidden] == [1024, 512, 64, 64, 32, 16]
+    assert [layer.dropout for layer in final.settings.model.hidden] == [0.6, 0.6, 0.4, 0.4, 0.25, 0.0]
+    training = final.settings.training
+    assert (training.l2_lambda, training.learning_rate, training.batch_size, training.epochs) == (0.006, 7e-4, 256, 160)
+    assert final.settings.data.normalization == "cifar10"
+    assert final.reported_accuracy == pytest.approx(0.5808)
+    assert final.assumed == ()
+
+
+def test_what_changed_between_two_reference_trials_is_one_line() -> None:
+    changes = differences(preset("trial-21").settings, preset("trial-22").settings)
+    assert [str(change) for change in changes] == ["L2 lambda: 0.003 -> 0.005"]
+
+
+def test_a_missing_preset_names_the_nearest() -> None:
+    with pytest.raises(SettingsError, match="there is no preset trail-25; did you mean trial-25"):
+        preset("trail-25")
+
+
+@pytest.mark.parametrize("name", ["digits", "trial-0", "trial-25"])
+def test_parameters_and_weights_are_those_of_the_real_network(name: str) -> None:
+    settings = preset(name).settings
+    shape = known_shape(settings)
+    assert shape is not None
+    size = size_of(settings, shape)
+    model = Mlp(settings.model, shape.image.values, shape.classes)
+    assert size.parameters == sum(parameter.numel() for parameter in model.parameters())
+    floats = [tensor for tensor in model.state_dict().values() if tensor.is_floating_point()]
+    assert size.memory.weights == sum(tensor.numel() * 4 for tensor in floats)
+    assert size.memory.gradients == 4 * size.parameters
+
+
+def test_flops_are_two_per_weight_of_the_linear_layers() -> None:
+    settings = change_settings(Settings(), {"model.hidden": "5-3"})
+    shape = DataShape(ImageShape(1, 2, 2), 7, 10, 10)
+    assert size_of(settings, shape).flops == 2 * (4 * 5 + 5 * 3 + 3 * 7)
+
+
+def test_memory_grows_with_batch_and_optimizer() -> None:
+    shape = DataShape(ImageShape(3, 32, 32), 10, 50_000, 10)
+    small = size_of(change_settings(Settings(), {"training.batch_size": 32}), shape).memory
+    large = size_of(change_settings(Settings(), {"training.batch_size": 64, "training.optimizer": "sgd"}), shape).memory
+    assert large.activations == 2 * small.activations
+    assert small.optimizer == 2 * small.gradients
+    assert large.optimizer == large.gradients
+    assert small.data == 50_010 * (3 * 32 * 32 + 8)
+
+
+def rates(training: TrainingSettings, steps: int) -> list[float]:
+    return [learning_rate_at(training, step, steps) for step in range(training.epochs * steps)]
+
+
+def test_cosine_and_one_cycle_are_those_of_torch() -> None:
+    training = TrainingSettings(schedule="cosine", epochs=5, learning_rate=0.1)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    cosine, expected = CosineAnnealingLR(optimizer, 50), []
+    for _ in range(50):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        cosine.step()
+    assert rates(training, 10) == pytest.approx(expected, abs=1e-12)
+
+    training = TrainingSettings(schedule="one-cycle", epochs=5, learning_rate=0.1)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
+    cycle, expected = OneCycleLR(optimizer, max_lr=0.1, total_steps=50, cycle_momentum=False), []
+    for step in range(50):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if step < 49:
+            cycle.step()
+    got = rates(training, 10)
+    assert max(got) == pytest.approx(0.1, rel=0.01)
+    assert got == pytest.approx(expected, abs=0.006)  # torch puts the peak one step earlier
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one-cycle"])
+def test_a_warm_up_rises_to_the_learning_rate_and_never_above(schedule: str) -> None:
+    training = TrainingSettings(schedule=schedule, epochs=4, learning_rate=0.2, warmup_epochs=2.0)  # type: ignore[arg-type]
+    got = rates(training, 10)
+    assert all(0 < rate <= 0.2 for rate in got[:-1])
+    assert got[:20] == sorted(got[:20])
+    assert got[19] == pytest.approx(0.2, rel=0.01)
+    if schedule == "constant":
+        assert got[20:] == [0.2] * 20
+    else:
+        assert got[20:] == sorted(got[20:], reverse=True)
+
+
+def test_a_warm_up_longer_than_the_trial_still_rises() -> None:
+    got = rates(TrainingSettings(warmup_epochs=50.0, epochs=2, learning_rate=1.0), 5)
+    assert got == sorted(got)
+    assert math.isclose(got[-1], 1.0)
