@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import platform
-import socket
 import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from core.data.batches import Normalizer
 from core.data.dataset import Dataset
 from core.device import device_name
+from core.process import this_process
 
 _PACKAGES = ("trialbook", "torch", "torchvision", "numpy", "pillow", "scikit-learn")
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SOURCE = Path(__file__).resolve().parent.parent
 
 
@@ -65,33 +63,3 @@ def git_commit() -> str | None:
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(_SOURCE), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()  # noqa: S603
-
-
-def this_process() -> dict[str, Any]:
-    """Return what identifies this process for good: a pid alone is used again."""
-    process = psutil.Process()
-    return {
-        "host": socket.gethostname(),
-        "boot": _boot(),
-        "pid": process.pid,
-        "started": process.create_time(),
-    }
-
-
-def is_alive(process: dict[str, Any]) -> bool | None:
-    """Return whether a process that `this_process` described still runs; None if it was on another host."""
-    if process.get("host") != socket.gethostname():
-        return None
-    if process.get("boot") != _boot():
-        return False
-    try:
-        return bool(abs(psutil.Process(process["pid"]).create_time() - process["started"]) < 1)
-    except (psutil.Error, KeyError, TypeError, ValueError, OverflowError):
-        return False
-
-
-def _boot() -> str:
-    try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
-    except OSError:  # not Linux
-        return str(int(psutil.boot_time()))

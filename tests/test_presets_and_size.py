@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from core.data.catalog import DataShape, ImageShape, known_shape
 from core.errors import SettingsError
 from core.model import Mlp
-from core.presets import preset, presets
+from core.presets import all_presets, preset
 from core.schedule import learning_rate_at
 from core.settings import Settings, TrainingSettings, change_settings, differences
 from core.size import size_of
@@ -19,7 +19,7 @@ from core.size import size_of
 
 def test_the_reference_history_is_complete() -> None:
     names = [f"trial-{number}" for number in range(26)]
-    assert list(presets()) == ["digits", *names]
+    assert list(all_presets()) == ["digits", *names]
     for name in names:
         settings = preset(name).settings
         assert settings.data.source == "cifar10"

@@ -73,7 +73,7 @@ def test_a_step_is_autograds_step_through_the_formula(optimizer: str, batch: int
 
 
 def test_epochs_are_those_of_the_reference(digits: Dataset) -> None:
-    """Three epochs of the reference's loop on the same batches give the same costs and, by its own code, evaluations."""
+    """Three epochs of the reference's loop on the same batches give the same costs, and its own code the same tests."""
     changes = {"model.hidden": "24-16-12", **PLAIN, "training.epochs": 3, "training.l2_lambda": 0.05}
     changes |= {"training.batch_size": 100, "model.hidden.3.l2": False, "model.output.l2": False}
     trainer = Trainer(change_settings(Settings(), changes), digits)

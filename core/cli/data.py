@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from core.cli.output import loading_progress, print_table, say, table
-from core.data.cache import cache_directory
+from core.data.cache import cache_directory, is_ready
 from core.data.catalog import KNOWN_SETS
 from core.errors import DataError
 from core.settings import DataSettings
@@ -19,8 +19,6 @@ def data(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     rows = table("name", "shows", "images", ">train", ">test", ">classes", ">download", "state")
-    from core.data.dataset import is_cached  # noqa: PLC0415 - torch
-
     for known in KNOWN_SETS.values():
         built_in = known.download_bytes == 0
         rows.add_row(
@@ -31,7 +29,7 @@ def data(context: click.Context) -> None:
             f"{known.test_images:,}",
             str(known.classes),
             "-" if built_in else f"{known.download_bytes / 1e6:,.1f} MB",
-            "ready" if is_cached(known.name) else "not downloaded",
+            "ready" if is_ready(known.name) else "not downloaded",
         )
     print_table(rows)
     say("Any folder with train/CLASS/* and test/CLASS/* images will do as well: --data DIR")

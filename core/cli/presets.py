@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from core.cli.output import percent, print_table, table
-from core.presets import presets as all_presets
+from core.presets import all_presets
 from core.settings import show_value, widths_text
 
 

@@ -124,11 +124,6 @@ def _known_set(name: str, on_progress: OnProgress) -> Dataset:
     return _dataset(name, *found)
 
 
-def is_cached(name: str) -> bool:
-    """Return whether a data set known by name is ready without a download."""
-    return name == "digits" or cached_arrays(name, name, "", None) is not None
-
-
 def _folder_set(settings: DataSettings, on_progress: OnProgress) -> Dataset:
     root = Path(settings.source)
     listing = list_folder(root)

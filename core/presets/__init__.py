@@ -36,7 +36,7 @@ class Preset:
 
 
 @cache
-def presets() -> dict[str, Preset]:
+def all_presets() -> dict[str, Preset]:
     """Return every preset by name: `digits`, and the reference history `trial-0` to `trial-25`."""
     text = resources.files(__package__).joinpath("reference.toml").read_text(encoding="utf-8")
     reference = [_reference_preset(name, entry) for name, entry in tomllib.loads(text).items()]
@@ -50,7 +50,7 @@ def preset(name: str) -> Preset:
     Raises:
         SettingsError: There is none.
     """
-    known = presets()
+    known = all_presets()
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else "; `trialbook presets` lists them"

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import TrialbookError, TrialError
 from core.files import cannot_write
-from core.machine import is_alive
+from core.process import is_alive
 from core.text import printable
 from core.trials.trial import RAN_ON, SETTINGS, About, Trial
 

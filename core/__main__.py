@@ -1,0 +1,6 @@
+"""`python -m core` is the command `trialbook`."""
+
+from core.cli.main import main
+
+if __name__ == "__main__":
+    main()

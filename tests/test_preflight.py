@@ -1,0 +1,81 @@
+"""The pre-flight check: finds what cannot work, and leaves no trace."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.data.dataset import Dataset
+from core.preflight import Finding, check
+from core.settings import Settings, change_settings
+
+
+def findings_of(digits: Dataset, **changes: object) -> dict[str, Finding]:
+    names = {name.replace("__", "."): value for name, value in changes.items()}
+    return {finding.subject: finding for finding in check(change_settings(Settings(), names), digits)}
+
+
+def test_good_settings_are_found_good(digits: Dataset) -> None:
+    found = findings_of(digits)
+    assert {subject: finding.verdict for subject, finding in found.items()} == {
+        "memory": "ok",
+        "first cost": "ok",
+        "gradients": "ok",
+        "one batch": "ok",
+        "time": "ok",
+    }
+    assert found["first cost"].values["ln_classes"] == pytest.approx(math.log(10))
+    assert found["first cost"].values["cost"] == pytest.approx(math.log(10), abs=0.5)
+    assert found["time"].values["seconds"] == pytest.approx(20 * found["time"].values["seconds_per_epoch"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject", "verdict", "words"),
+    [
+        ({"training.learning_rate": 1e-9}, "one batch", "problem", "does not learn"),
+        ({"training.learning_rate": 2e-5}, "one batch", "warning", "learns slowly"),
+        ({"model.hidden": "1000000000000"}, "memory", "problem", "training needs about"),
+        ({"training.batch_size": 4}, "start", "problem", "a single image"),
+        ({"data.normalization": "cifar10"}, "start", "problem", "for 3 channels"),
+        (
+            {"data.normalization": "given", "data.mean": "0", "data.std": "0.0001", "model.hidden.*.batch_norm": False},
+            "first cost",
+            "warning",
+            "the inputs may need normalization",
+        ),
+        (
+            {
+                "model.hidden": "-".join(["8"] * 40),
+                "model.hidden.*.batch_norm": False,
+                "model.hidden.*.activation": "tanh",
+            },
+            "gradients",
+            "warning",
+            "hardly any gradient reaches",
+        ),
+    ],
+)
+def test_bad_settings_are_found_bad(
+    digits: Dataset, changes: dict[str, object], subject: str, verdict: str, words: str
+) -> None:
+    found = {finding.subject: finding for finding in check(change_settings(Settings(), changes), digits)}
+    assert found[subject].verdict == verdict, found[subject]
+    assert words in found[subject].text
+
+
+def test_a_check_leaves_no_trace(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(1)
+    np.random.seed(1)
+    random.seed(1)
+    before = (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate())
+    check(change_settings(Settings(), {"data.horizontal_flip": True}), digits)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]
+    assert random.getstate() == before[2]
+    assert list(tmp_path.iterdir()) == []

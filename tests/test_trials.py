@@ -1,0 +1,331 @@
+"""Saved trials: plain files that survive whatever happens to them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import resource
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.control import Control
+from core.data.dataset import Dataset
+from core.errors import DivergedError, TrialError
+from core.events import Epoch, EpochFinished, Event, Finished, Outcome, Progress, Started
+from core.files import replace_file, replace_text
+from core.session import train
+from core.settings import Settings, change_settings
+from core.trials.history import append, epoch_line, read_history
+from core.trials.store import find_trial, list_trials
+from core.trials.trial import About, Trial
+from core.trials.writer import TrialWriter, write_about
+from core.weights import read_weights
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+optional = st.none() | numbers
+epochs = st.builds(Epoch, st.integers(1, 10**6), *[numbers] * 5, optional, optional, *[numbers] * 3)
+EPOCH = Epoch(1, 2.5, 2.25, 0.5, 2.0, 0.25, None, None, 0.001, 1.5, 100.0)
+
+
+def trained(settings: Settings, data: Dataset, home: Path, **options: object) -> tuple[Trial, list[Event]]:
+    events = list(train(settings, data, home=home, **options))  # type: ignore[arg-type]
+    assert isinstance(events[0], Started)
+    return events[0].trial, events
+
+
+@given(st.lists(epochs, max_size=5))
+def test_a_history_gives_back_what_was_written(tmp_path_factory: pytest.TempPathFactory, written: list[Epoch]) -> None:
+    path = tmp_path_factory.mktemp("history") / "history.jsonl"
+    path.write_text("")
+    for epoch in written:
+        append(path, epoch_line(epoch).encode())
+    assert read_history(path) == (written, [])
+
+
+@given(st.integers(1, 10_000), st.integers(0, 255))
+def test_any_changed_byte_of_a_line_is_noticed(
+    tmp_path_factory: pytest.TempPathFactory, position: int, byte: int
+) -> None:
+    path = tmp_path_factory.mktemp("history") / "history.jsonl"
+    whole = (epoch_line(EPOCH) + epoch_line(dataclasses.replace(EPOCH, epoch=2))).encode()
+    damaged = bytearray(whole)
+    position %= len(whole)
+    damaged[position] = byte
+    path.write_bytes(bytes(damaged))
+    read, problems = read_history(path)
+    if bytes(damaged) == whole:
+        assert len(read) == 2
+    else:
+        assert len(read) < 2
+        assert all(epoch in (EPOCH, dataclasses.replace(EPOCH, epoch=2)) for epoch in read)
+        assert problems or position == len(whole) - 1
+
+
+def test_a_torn_last_line_is_not_yet_there(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    line = epoch_line(EPOCH)
+    for end in range(len(line)):
+        path.write_text(line + line[:end])
+        assert read_history(path) == ([EPOCH], [])
+    path.write_text("garbage\n" + line)
+    assert read_history(path) == ([EPOCH], [f"{path}: line 1 is damaged and left out"])
+
+
+def test_a_trial_has_all_its_files(small: Settings, digits: Dataset, home: Path) -> None:
+    trial, events = trained(small, digits, home, name="first", note="to see", parent="digits")
+    assert sorted(path.name for path in trial.directory.iterdir()) == [
+        "about.json",
+        "best.pt",
+        "history.jsonl",
+        "model.pt",
+        "predictions",
+        "ran_on.json",
+        "settings.toml",
+        "summary.json",
+    ]
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    told = [event.result for event in events if isinstance(event, EpochFinished)]
+    assert trial.settings() == small
+    assert trial.history() == (told, [])
+    assert trial.about() == About("first", "to see")
+    summary = trial.summary()
+    assert (summary["status"], summary["parent"], summary["parameters"]) == (
+        "finished",
+        "digits",
+        1314,
+    )
+    assert summary["last"]["test_accuracy"] == pytest.approx(told[-1].test_accuracy)
+    ran_on = trial.ran_on()
+    assert ran_on["data"]["fingerprint"] == digits.fingerprint
+    assert ran_on["versions"]["torch"] == torch.__version__
+    assert ran_on["device"] == "cpu" or torch.cuda.is_available()
+    assert ran_on["threads"] == torch.get_num_threads()
+    assert finished.model == trial.weights()
+
+
+def test_every_epoch_is_on_disk_before_it_is_told(small: Settings, digits: Dataset, home: Path) -> None:
+    best = float("inf")
+    for event in train(change_settings(small, {"training.epochs": 4}), digits, home=home):
+        if isinstance(event, Started):
+            trial = event.trial
+            assert trial.history() == ([], [])
+            assert trial.summary()["status"] == "running"
+        if isinstance(event, EpochFinished):
+            assert trial.history()[0][-1] == event.result
+            assert np.array_equal(trial.predictions(event.result.epoch), event.predictions)
+            for name, tensor in read_weights(trial.weights()).items():
+                assert torch.equal(tensor, event.weights[name])
+            best = min(best, event.result.test_cost)
+            if event.is_best:
+                assert event.result.test_cost == best
+                assert read_weights(trial.weights(best=True)).keys() == event.weights.keys()
+    with pytest.raises(TrialError, match="holds no epoch 5"):
+        trial.predictions(5)
+
+
+def test_two_runs_write_bitwise_equal_weights(small: Settings, digits: Dataset, home: Path) -> None:
+    one, _ = trained(small, digits, home)
+    other, _ = trained(small, digits, home)
+    assert one.id != other.id
+    for name in ("model.pt", "best.pt", "predictions", "settings.toml"):
+        assert (one.directory / name).read_bytes() == (other.directory / name).read_bytes()
+
+
+@given(st.text(max_size=300), st.lists(st.integers(1, 10**12), max_size=300))
+def test_a_summary_never_exceeds_a_kilobyte(
+    tmp_path_factory: pytest.TempPathFactory, source: str, widths: list[int]
+) -> None:
+    layers = [{"width": width} for width in widths]
+    settings = Settings.model_validate({"data": {"source": source}, "model": {"hidden": layers}})
+    wide = dataclasses.replace(EPOCH, epoch=10**5, train_cost=-1.234567890123e-300, validation_accuracy=1 / 3)
+    writer = TrialWriter(
+        tmp_path_factory.mktemp("home"),
+        settings,
+        {},
+        About(),
+        parent="20261124-111111-aaaa",
+        parameters=10**15,
+        best_by="validation cost",
+    )
+    weights = {"linear1.weight": torch.zeros(1)}
+    event = EpochFinished(wide, is_best=True, weights=weights, predictions=np.zeros(1, dtype=np.uint8))
+    writer.write_epoch(event, wide)
+    writer.finish(Outcome("failed", source * 10, wide, wide))
+    assert (writer.trial.directory / "summary.json").stat().st_size <= 1000
+
+
+def test_nan_keeps_the_last_good_epoch(small: Settings, digits: Dataset, home: Path) -> None:
+    events = train(change_settings(small, {"training.epochs": 5}), digits, home=home)
+    started = next(events)
+    assert isinstance(started, Started)
+    last = next(event for event in events if isinstance(event, EpochFinished))
+    weights = last.weights["linear1.weight"]
+    before = started.trial.weights().read_bytes()
+    weights[0, 0] = float("nan")  # the living tensor
+    with pytest.raises(DivergedError):
+        list(events)
+    assert started.trial.weights().read_bytes() == before
+    assert len(started.trial.history()[0]) == 1
+    summary = started.trial.summary()
+    assert summary["status"] == "failed"
+    assert "NaN" in summary["reason"]
+
+
+def test_who_stops_listening_stops_the_trial(small: Settings, digits: Dataset, home: Path) -> None:
+    events = train(small, digits, home=home)
+    started = next(events)
+    next(event for event in events if isinstance(event, EpochFinished))
+    events.close()  # type: ignore[attr-defined]
+    assert isinstance(started, Started)
+    assert started.trial.summary()["status"] == "stopped"
+    assert len(started.trial.history()[0]) == 1
+
+
+def test_a_stopped_trial_says_so(small: Settings, digits: Dataset, home: Path) -> None:
+    control = Control()
+    settings = change_settings(small, {"training.epochs": 99})
+    for event in train(settings, digits, home=home, control=control):
+        if isinstance(event, EpochFinished):
+            control.finish_epoch()
+        last = event
+    assert isinstance(last, Finished)
+    assert (last.outcome.status, last.outcome.reason) == ("stopped", "stopped after epoch 1")
+    assert last.trial.summary()["status"] == "stopped"
+
+
+def test_a_removed_directory_is_one_line(small: Settings, digits: Dataset, home: Path) -> None:
+    events = train(small, digits, home=home)
+    started = next(events)
+    assert isinstance(started, Started)
+    started.trial.directory.rename(home / "elsewhere")
+    with pytest.raises(TrialError, match="is gone: somebody has removed or renamed the trial"):
+        list(events)
+
+
+def test_a_home_that_cannot_be_written_leaves_nothing(small: Settings, digits: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(TrialError, match="cannot write .*saved_models"):
+        list(train(small, digits, home=tmp_path / "file"))
+    (tmp_path / "saved_models").write_text("mine")
+    with pytest.raises(TrialError, match="saved_models"):
+        list(train(small, digits, home=tmp_path))
+    assert (tmp_path / "saved_models").read_text() == "mine"
+
+
+@pytest.mark.parametrize("limit", [300, 3_000, 5_000, 6_500])
+def test_a_full_disk_is_one_line_and_loses_nothing(small: Settings, digits: Dataset, home: Path, limit: int) -> None:
+    """No file may grow past the limit: depending on it the settings, the weights or no file at all fails."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(TrialError, match="cannot write .*: File too large") as caught:
+            list(train(change_settings(small, {"training.epochs": 60}), digits, home=home))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "\n" not in str(caught.value)
+    for listed in list_trials(home):
+        history, problems = listed.trial.history()
+        assert problems == []
+        assert listed.trial.settings()
+        assert not [path for path in listed.trial.directory.iterdir() if path.name.startswith(".")]
+        if listed.trial.weights().exists():
+            read_weights(listed.trial.weights())
+        assert all(len(listed.trial.predictions(epoch.epoch)) == 360 for epoch in history)
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    replace_text(path, "old")
+
+    class Interrupted(Exception):
+        pass
+
+    def write(file: object) -> None:
+        file.write(b"half")  # type: ignore[attr-defined]
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        replace_file(path, write)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_trials_are_found_by_what_people_type(small: Settings, digits: Dataset, home: Path) -> None:
+    settings = change_settings(small, {"training.epochs": 1})
+    first, _ = trained(settings, digits, home, name="wide")
+    second, _ = trained(settings, digits, home, name="twice")
+    third, _ = trained(settings, digits, home, name="twice")
+    assert find_trial(home, first.id) == first
+    assert find_trial(home, "wide") == first
+    assert find_trial(home, "last") == third
+    assert find_trial(home, second.id[-4:]) == second
+    assert find_trial(home, str(second.directory)).id == second.id
+    with pytest.raises(TrialError, match="twice means 2 trials"):
+        find_trial(home, "twice")
+    with pytest.raises(TrialError, match="means 3 trials"):
+        find_trial(home, first.id[:2])
+    for nothing in ("", "nope", "..", "/", "\x1b[31m"):
+        with pytest.raises(TrialError, match="there is no trial") as caught:
+            find_trial(home, nothing)
+        assert "\x1b" not in str(caught.value)
+    with pytest.raises(TrialError, match="`trialbook train` makes the first"):
+        find_trial(home / "empty", "last")
+
+
+def test_a_dead_process_leaves_an_interrupted_trial(small: Settings, digits: Dataset, home: Path) -> None:
+    events = train(change_settings(small, {"training.epochs": 99}), digits, home=home)
+    started = next(events)
+    assert isinstance(started, Started)
+    assert [listed.status for listed in list_trials(home)] == ["running"]
+    path = started.trial.directory / "ran_on.json"
+    ran_on = json.loads(path.read_text())
+    ran_on["process"]["started"] -= 100  # the same pid, used again
+    path.write_text(json.dumps(ran_on))
+    assert [listed.status for listed in list_trials(home)] == ["interrupted"]
+    events.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["summary.json", "about.json", "ran_on.json", "settings.toml", "history.jsonl"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"garbage", b"[" * 100_000, b"\xff\xfe", b"[]", b'{"status": {}}', b"null"]
+)
+def test_a_damaged_file_spoils_no_list(
+    small: Settings, digits: Dataset, home: Path, name: str, content: bytes | None
+) -> None:
+    trial, _ = trained(change_settings(small, {"training.epochs": 1}), digits, home)
+    if content is None:
+        (trial.directory / name).unlink()
+    else:
+        (trial.directory / name).write_bytes(content)
+    (listed,) = list_trials(home)
+    assert listed.trial == trial
+    assert listed.status in ("finished", "damaged", "{}")
+
+
+def test_name_and_note_may_change_while_the_trial_runs(small: Settings, digits: Dataset, home: Path) -> None:
+    events = train(small, digits, home=home)
+    started = next(events)
+    assert isinstance(started, Started)
+    write_about(started.trial, About("new name", "learnt much"))
+    assert not [event for event in events if isinstance(event, Progress) and event.epoch > 2]
+    assert started.trial.about() == About("new name", "learnt much")
+    assert started.trial.summary()["status"] == "finished"
+
+
+def test_files_get_the_rights_that_new_files_get(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        replace_text(tmp_path / "file", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
