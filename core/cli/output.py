@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -52,12 +60,17 @@ def percent(fraction: float | None, digits: int = 2) -> str:
     return "-" if fraction is None else f"{100 * fraction:.{digits}f} %"
 
 
+def bar(console: Console, *columns: ProgressColumn) -> Progress:
+    """Return a progress bar that vanishes when it is done, and never appears where there is no terminal."""
+    return Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
+
+
 @contextmanager
 def loading_progress() -> Iterator[OnProgress]:
     """Show a bar on stderr while data is downloaded or decoded; the download's size is told before it begins."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[done]}"), TimeRemainingColumn())
     bytes_done, count_done = DownloadColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=err, transient=True, redirect_stdout=False) as progress:
+    with bar(err, *columns) as progress:
         tasks: dict[str, object] = {}
 
         def on_progress(what: str, done: int, total: int) -> None:

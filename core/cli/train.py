@@ -13,15 +13,14 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from core.cli.options import chosen_settings, trial_options
-from core.cli.output import err, loading_progress, out, percent, remark, say
+from core.cli.output import bar, err, loading_progress, out, percent, remark, say
 from core.control import Control
 from core.data.catalog import DataShape
 from core.errors import TrialbookError
-from core.events import Epoch, EpochFinished, Event, Finished, Outcome, Started
-from core.events import Progress as StepProgress
+from core.events import Epoch, EpochFinished, Event, Finished, Outcome, Progress, Started
 from core.settings import Settings, widths_text
 from core.size import size_of
 from core.text import one_line_json
@@ -131,20 +130,20 @@ def _ending(outcome: Outcome) -> dict[str, Any]:
 def _report(events: Iterator[Event], settings: Settings, parent: str | None, shape: DataShape) -> None:
     on_terminal = sys.stdout.isatty()
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=out if on_terminal else err, transient=True, redirect_stdout=False)
-    rows = bar.console if on_terminal else out
+    progress = bar(out if on_terminal else err, *columns)
+    rows = progress.console if on_terminal else out
     with ExitStack() as stack:
         for event in events:
             if isinstance(event, Started):
                 _introduce(event, settings, parent, shape, rows)
-                stack.enter_context(bar)
-                task = bar.add_task("epoch 1", total=event.epochs * event.steps)
+                stack.enter_context(progress)
+                task = progress.add_task("epoch 1", total=event.epochs * event.steps)
                 steps = event.steps
-            elif isinstance(event, StepProgress):
+            elif isinstance(event, Progress):
                 done = (event.epoch - 1) * steps + event.step
-                bar.update(task, completed=done, description=f"epoch {event.epoch}, cost {event.cost:.4f}")
+                progress.update(task, completed=done, description=f"epoch {event.epoch}, cost {event.cost:.4f}")
             elif isinstance(event, EpochFinished):
-                bar.update(task, completed=event.result.epoch * steps)
+                progress.update(task, completed=event.result.epoch * steps)
                 say(_row(event.result, event.is_best), to=rows)
             elif isinstance(event, Finished):
                 stack.close()

@@ -1,0 +1,268 @@
+"""The command line, as scripts and people use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.cli.main import run
+from core.settings import Settings, change_settings, write_settings
+from core.text import one_line_json, printable
+from tests import reference
+from tests.conftest import ROOT, Ran, make_image
+
+Trialbook = Callable[..., Ran]
+QUICK = ("--hidden", "16-8", "--epochs", "2")
+EVIL = "evil\x1b[31m\x9b\x7f\u202e[bold]x[/bold]\nnext"
+
+
+def harmless(text: str) -> bool:
+    return not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]", text)
+
+
+def test_train_without_anything_trains_on_the_digits_and_says_so(trialbook: Trialbook, home: Path) -> None:
+    ran = trialbook("train", "--epochs", "3")
+    assert ran.status == 0
+    assert any("digits (built in; --data takes others)" in line for line in ran.lines)
+    assert re.fullmatch(r"Accuracy on test set : \d+\.\d{4}%", ran.lines[-1])
+    assert ran.err == ""
+    assert len(list((home / "saved_models").iterdir())) == 1
+
+
+def test_train_json_is_a_line_per_event(trialbook: Trialbook, home: Path) -> None:
+    ran = trialbook("train", *QUICK, "--json", "--name", "n", "--note", "why")
+    assert (ran.status, ran.err) == (0, "")
+    started, first, second, finished = ran.events()
+    assert started["event"] == "started"
+    assert [first["event"], first["epoch"], first["epochs"], second["epoch"]] == ["epoch", 1, 2, 2]
+    wanted = {"train_cost", "train_cross_entropy", "test_cost", "train_accuracy", "test_accuracy", "learning_rate"}
+    assert wanted | {"seconds", "images_per_second"} <= set(first)
+    assert 0 <= first["test_accuracy"] <= 1
+    assert finished["event"] == "finished"
+    assert finished["status"] == "finished"
+    assert finished["trial"] == started["trial"]
+    assert finished["test_accuracy"] == second["test_accuracy"]
+    assert finished["best_epoch"] in (1, 2)
+    assert Path(finished["model"]) == home / "saved_models" / finished["trial"] / "model.pt"
+    shown = trialbook("show", finished["trial"], "--json").json()
+    assert set(shown) == {"settings", "history", "result", "ran_on"}
+    assert [epoch["test_cost"] for epoch in shown["history"]] == [first["test_cost"], second["test_cost"]]
+    assert (shown["result"]["name"], shown["result"]["note"]) == ("n", "why")
+    assert shown["settings"]["model"]["hidden"][1]["width"] == 8
+    (listed,) = trialbook("trials", "--json").json()
+    assert listed["id"] == finished["trial"]
+    evaluated = trialbook("evaluate", "n", "--json").json()
+    assert evaluated["accuracy"] == finished["test_accuracy"]
+    assert evaluated["images"] == 360
+    assert len(evaluated["confusion_matrix"]) == len(evaluated["classes"]) == len(evaluated["per_class"]) == 10
+    assert {"expected_calibration_error", "most_confident_mistakes", "test_cost"} <= set(evaluated)
+
+
+def test_every_way_to_begin(trialbook: Trialbook, tmp_path: Path) -> None:
+    write_settings(change_settings(Settings(), {"model.hidden": "9-7", "training.epochs": 1}), tmp_path / "s.toml")
+    first = trialbook("train", "--settings", tmp_path / "s.toml", "--json").events()[-1]["trial"]
+    options = ("--set", "model.hidden.2.dropout=0.4", "--set", "training.learning_rate=3e-4", "--l2-lambda", "0.01")
+    second = trialbook("train", "--from", first, *options, "--dropout", "0.3", "--json").events()[-1]["trial"]
+    told = trialbook("show", second, "--json").json()
+    assert [layer["dropout"] for layer in told["settings"]["model"]["hidden"]] == [0.3, 0.4]
+    assert told["settings"]["training"]["learning_rate"] == 3e-4
+    assert told["settings"]["training"]["l2_lambda"] == 0.01
+    assert told["result"]["parent"] == first
+    third = trialbook(
+        "train", "--preset", "trial-25", "--data", "digits", "--set", "data.normalization=measured", *QUICK
+    )
+    assert third.status == 0
+    assert "from trial-25" in third.out
+
+
+def test_the_same_command_gives_the_same_weights(trialbook: Trialbook) -> None:
+    paths = [Path(trialbook("train", *QUICK, "--json").events()[-1]["model"]) for _ in range(2)]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_five_mistakes_are_five_lines(trialbook: Trialbook, home: Path) -> None:
+    ran = trialbook(
+        *("train", "--epochs", "0", "--learning-rate", "-1", "--dropout", "0.1,0.2,0.3"),
+        *("--set", "training.optimizer=foo", "--batch-size", "x"),
+    )
+    assert ran.status == 1
+    assert len(ran.complaints) == 5
+    assert all(line.startswith("trialbook: ") for line in ran.complaints)
+    assert ran.out == ""
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("train", "--nonsense"), 2, "No such option"),
+        (("nonsense",), 2, "No such command"),
+        (("train", "--set", "epochs"), 2, "expected NAME=VALUE"),
+        (("train", "--preset", "digits", "--from", "last"), 2, "only one of --preset, --settings and --from"),
+        (("evaluate",), 2, "Missing argument"),
+        (("evaluate", "x.pt", "--set", "training.epochs=2"), 2, "only data.normalization"),
+        (("train", "--preset", "nope"), 1, "there is no preset nope"),
+        (("train", "--from", "nope"), 1, "there is no trial nope"),
+        (("train", "--settings", "/nope.toml"), 1, "cannot read /nope.toml: No such file or directory"),
+        (("train", "--data", "/nope"), 1, "there is no folder /nope"),
+        (("show", "nope"), 1, "there is no trial nope"),
+        (("evaluate", "nope"), 1, "there is no trial nope"),
+        (("evaluate", "/nope.pt", "--data", "digits"), 1, "cannot read /nope.pt: No such file or directory"),
+        (("data", "download", "nope"), 1, "there is no data set nope to download"),
+        (("train", "--set", "data.normalization=cifar10"), 1, "cifar10 is for 3 channels"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    trialbook: Trialbook, home: Path, arguments: tuple[str, ...], status: int, message: str
+) -> None:
+    ran = trialbook(*arguments)
+    assert ran.status == status
+    assert len(ran.complaints) == 1, ran.err
+    assert message in ran.err
+    assert ran.out == ""
+    assert not home.exists()
+
+
+def test_foreign_text_is_harmless_everywhere(trialbook: Trialbook, tmp_path: Path, home: Path) -> None:
+    root = tmp_path / EVIL.replace("/", "")
+    for part in ("train", "test"):
+        for name in (f"a{EVIL}".replace("/", ""), "b[red]"):
+            for number in range(8):
+                make_image(root / part / name / f"{number}\x1b[2J.png", number)
+    ran = trialbook("train", "--data", root, *QUICK, "--name", EVIL, "--note", EVIL)
+    assert ran.status == 0
+    trial = next((home / "saved_models").iterdir()).name
+    (root / "train" / "b[red]" / "broken\x1b]0;x\x07.png").write_text("x")
+    texts = [ran.out, ran.err]
+    for arguments in (
+        ("trials",),
+        ("trials", "--json"),
+        ("show", trial),
+        ("show", trial, "--json"),
+        ("train", "--data", root),
+        ("train", "--data", root, "--skip-broken", *QUICK),
+        ("evaluate", trial),
+        ("evaluate", trial, "--data", root),
+        ("evaluate", EVIL),
+        ("train", "--preset", EVIL),
+        ("train", "--set", f"{EVIL}=1"),
+        ("train", "--hidden", EVIL),
+        (EVIL,),
+    ):
+        ran = trialbook(*arguments)
+        texts += [ran.out, ran.err]
+        if "--json" in arguments:
+            ran.json()
+    assert all(harmless(text) for text in texts)
+    assert any("[bold]x[" in text for text in texts)  # markup is shown, not obeyed
+
+
+def test_evaluate_reads_what_the_references_own_code_wrote(trialbook: Trialbook, folder: Path, tmp_path: Path) -> None:
+    network = reference.Network(192, [16, 8], [0.5, 0.2], 2)
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    ran = trialbook("evaluate", tmp_path / "model.pt", "--data", folder)
+    assert ran.status == 0
+    assert "does not tell how inputs were normalized" in ran.err
+    assert re.fullmatch(r"Accuracy on test set : \d+\.0000%|Accuracy on test set : \d+\.\d{4}%", ran.lines[-1])
+    quiet = trialbook(
+        "evaluate", tmp_path / "model.pt", "--data", folder, "--set", "data.normalization=cifar10", "--json"
+    )
+    assert quiet.err == ""
+    assert quiet.json()["images"] == 12
+
+
+def test_check_says_whether_it_can_work_and_leaves_no_trial(trialbook: Trialbook, home: Path) -> None:
+    good = trialbook("check")
+    assert good.status == 0
+    assert [line.split()[0] for line in good.lines] == ["ok"] * 5
+    bad = trialbook("check", "--learning-rate", "1e-9", "--json")
+    assert bad.status == 1
+    assert any(finding["verdict"] == "problem" for finding in bad.json()["findings"])
+    assert not home.exists()
+
+
+def test_lists_for_people(trialbook: Trialbook) -> None:
+    assert "holds no trials; `trialbook train` makes the first" in trialbook("trials").out
+    presets = trialbook("presets").lines
+    assert sum(line.startswith("trial-") for line in presets) == 26
+    assert "58.08 %" in presets[-1]
+    names = [line.split()[0] for line in trialbook("data").lines[1:7]]
+    assert names == ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "svhn"]
+    assert "Commands:" in trialbook().out
+
+
+def test_nan_is_a_failed_trial_in_one_line(trialbook: Trialbook) -> None:
+    wild = ("--set", "training.optimizer=sgd", "--learning-rate", "10", "--l2-lambda", "1000", "--json")
+    ran = trialbook("train", "--set", "model.hidden.*.batch_norm=off", *wild)
+    assert ran.status == 1
+    assert len(ran.complaints) == 1
+    assert "became NaN or infinite" in ran.err
+    assert ran.events()[-1]["status"] == "failed"
+    assert trialbook("trials", "--json").json()[0]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("signals", "status", "words"),
+    [
+        ([signal.SIGINT], 130, "stopped after epoch"),
+        ([signal.SIGINT, signal.SIGINT], 130, "stopped in epoch"),
+        ([signal.SIGTERM], 143, "stopped in epoch"),
+        ([signal.SIGHUP], 129, "stopped in epoch"),
+    ],
+)
+def test_signals_end_a_training_in_order(home: Path, signals: list[signal.Signals], status: int, words: str) -> None:
+    slow = ("--hidden", "512-512", "--batch-size", "2", "--epochs", "99", "--set", "model.hidden.*.batch_norm=off")
+    command = [sys.executable, "-m", "core", "--home", str(home), "train", *slow, "--json"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while json.loads(process.stdout.readline())["event"] != "epoch":
+        pass
+    for number in signals:
+        time.sleep(0.3)  # into the middle of the second epoch
+        process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status, err
+    assert "Traceback" not in err
+    finished = json.loads(out.splitlines()[-1])
+    assert finished["status"] == "stopped"
+    assert words in finished["reason"]
+    (trial,) = (home / "saved_models").iterdir()
+    assert len((trial / "history.jsonl").read_text().splitlines()) == finished["epochs"] >= 1
+    assert json.loads((trial / "summary.json").read_text())["status"] == "stopped"
+
+
+def test_a_reader_that_has_enough_is_no_error(home: Path) -> None:
+    command = f"{sys.executable} -m core --home {home} presets | head -1"
+    ran = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, env=os.environ, check=False)
+    assert ran.stderr == ""
+    assert len(ran.stdout.splitlines()) == 1
+
+
+def test_trialbook_home_is_read_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRIALBOOK_HOME", str(tmp_path / "other"))
+    assert run(["train", *QUICK]) == 0
+    capsys.readouterr()
+    assert len(list((tmp_path / "other" / "saved_models").iterdir())) == 1
+
+
+def test_printable_and_json_hold_no_control_character() -> None:
+    every = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x202E, 0x2028, 0x2066, 0xDC80, 0x61C]))
+    assert harmless(printable(every))
+    assert harmless(one_line_json({every: every}))
+    assert printable("tabs\tand\nlines") == "tabs\\x09and\\x0alines"
+    assert printable("é, 漢 and 🐸") == "é, 漢 and 🐸"
+    assert len(printable("x" * 10_000, 100)) == 100
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        one_line_json(float("nan"))
