@@ -152,24 +152,22 @@ def _report(events: Iterator[Event], settings: Settings, parent: str | None, sha
 
 def _introduce(event: Started, settings: Settings, parent: str | None, shape: DataShape, rows: Console) -> None:
     size = size_of(settings, shape)
-    built_in = " (built in; --data takes others)" if settings.data.source == "digits" else ""
     training = settings.training
-    say(f"trial    {event.trial.id}" + (f", from {parent}" if parent else ""), to=rows)
-    say(
-        f"data     {settings.data.source}{built_in}: {shape.train_images:,} training and {shape.test_images:,} test "
-        f"images, {shape.image}, {shape.classes} classes",
-        to=rows,
-    )
-    say(
-        f"network  {widths_text(settings)}: {size.parameters:,} parameters, {size.flops / 1e6:,.1f} MFLOPs per image",
-        to=rows,
-    )
-    say(
-        f"training {training.epochs} epochs of {event.steps} steps, {training.optimizer}, "
-        f"learning rate {training.learning_rate:g}, batch size {training.batch_size}, "
-        f"L2 lambda {training.l2_lambda:g}, on {event.device}",
-        to=rows,
-    )
+    built_in = " (built in; --data takes others)" if settings.data.source == "digits" else ""
+    steps = f"{training.epochs} epochs of {event.steps} steps of {training.batch_size} images"
+    for name, text in (
+        ("trial", event.trial.id + (f", from {parent}" if parent else "")),
+        ("data", f"{settings.data.source}{built_in}, {shape.image}, {shape.classes} classes"),
+        ("images", f"{shape.train_images:,} for training, {shape.test_images:,} for testing"),
+        (
+            "network",
+            f"{widths_text(settings)}: {size.parameters:,} parameters, {size.flops / 1e6:,.1f} MFLOPs per image",
+        ),
+        ("training", f"{steps}, {training.optimizer}, learning rate {training.learning_rate:g}"),
+        ("", f"L2 lambda {training.l2_lambda:g}, {training.precision} on {event.device}"),
+    ):
+        say(f"{name:<9}{text}", to=rows)
+    say("", to=rows)
     say(_HEADING, to=rows, style="bold")
 
 
