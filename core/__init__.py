@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from core.data.catalog import known_shape
     from core.data.dataset import Dataset, load_data
     from core.errors import TrialbookError
-    from core.evaluation import Evaluation, evaluate, open_model
+    from core.evaluation import Evaluation, evaluate
     from core.events import Epoch, EpochFinished, Event, Finished, Paused, Progress, Resumed, Started
     from core.preflight import Finding, check
     from core.presets import Preset, all_presets, preset
+    from core.saved_model import open_model
     from core.session import train
     from core.settings import Settings, change_settings, differences, read_settings, write_settings
     from core.size import size_of
@@ -28,10 +29,11 @@ _HOMES = {
     "core.data.catalog": ("known_shape",),
     "core.data.dataset": ("Dataset", "load_data"),
     "core.errors": ("TrialbookError",),
-    "core.evaluation": ("Evaluation", "evaluate", "open_model"),
+    "core.evaluation": ("Evaluation", "evaluate"),
     "core.events": ("Epoch", "EpochFinished", "Event", "Finished", "Paused", "Progress", "Resumed", "Started"),
     "core.preflight": ("Finding", "check"),
     "core.presets": ("Preset", "all_presets", "preset"),
+    "core.saved_model": ("open_model",),
     "core.session": ("train",),
     "core.settings": ("Settings", "change_settings", "differences", "read_settings", "write_settings"),
     "core.size": ("size_of",),

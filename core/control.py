@@ -25,8 +25,8 @@ class Control:
         self.stopping = False
 
     def pause(self) -> None:
-        """Ask the training to wait before its next step."""
-        self.paused = True
+        """Ask the training to wait before its next step; one that is asked to end does not wait."""
+        self.paused = not (self.finishing or self.stopping)
 
     def resume(self) -> None:
         """Let a paused training go on."""
@@ -44,5 +44,5 @@ class Control:
 
     def wait(self) -> None:
         """Return as soon as the training is not asked to wait any more."""
-        while self.paused:
+        while self.paused and not (self.finishing or self.stopping):
             time.sleep(_LOOK_AGAIN)

@@ -46,6 +46,21 @@ def synchronize(device: torch.device) -> None:
 
 
 @contextlib.contextmanager
+def memory_errors_explained() -> Iterator[None]:
+    """Turn running out of memory inside the block into an error that says what to do.
+
+    Raises:
+        TrainingError: Memory ran out.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise TrainingError("memory ran out: choose a smaller batch size or narrower hidden layers") from error
+        raise
+
+
+@contextlib.contextmanager
 def matmul_precision(training: TrainingSettings, device: torch.device) -> Iterator[None]:
     """Compute matrix products in the settings' precision inside the block, and as before after it."""
     if device.type != "cuda":

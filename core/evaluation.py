@@ -14,17 +14,15 @@ from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from core.data.batches import Normalizer, make_normalizer
-from core.data.catalog import KNOWN_SETS
 from core.data.dataset import Dataset
-from core.device import choose_device
+from core.data.normalize import Normalizer, make_normalizer
+from core.device import choose_device, memory_errors_explained
 from core.errors import WeightsError
 from core.inference import cross_entropies, logits_of
-from core.model import Mlp, architecture_of, load_into
-from core.settings import DataSettings, Device, ModelSettings, TrainingSettings
+from core.saved_model import SavedModel, open_model
+from core.settings import DataSettings, Device, TrainingSettings
 from core.text import printable
-from core.trials.trial import RAN_ON, SETTINGS, Trial
-from core.weights import read_weights
+from core.trials.trial import RAN_ON
 
 CONFIDENCE = 0.95
 CALIBRATION_BINS = 15
@@ -99,55 +97,6 @@ class Evaluation:
     most_confident_mistakes: tuple[Mistake, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SavedModel:
-    """Weights from a file, in their network.
-
-    Attributes:
-        path: The file.
-        model: The network, in evaluation mode.
-        inputs: Values of one image.
-        outputs: Number of classes.
-        trial: The trial that the file belongs to; None for a bare file.
-        ran_on: What the trial ran on; {} for a bare file.
-    """
-
-    path: Path
-    model: Mlp
-    inputs: int
-    outputs: int
-    trial: Trial | None
-    ran_on: dict[str, Any]
-
-    @property
-    def trained_on(self) -> dict[str, Any]:
-        """What `ran_on` tells of the data; {} for a bare file."""
-        data = self.ran_on.get("data")
-        return data if isinstance(data, dict) else {}
-
-
-def open_model(path: Path) -> SavedModel:
-    """Open a file of weights, a trial's or a bare state_dict such as the reference's own code writes.
-
-    A bare file does not tell the activation; ReLU is assumed, as in the reference.
-
-    Raises:
-        WeightsError: The file cannot be read or holds no such network.
-        TrialError: It belongs to a trial whose other files cannot be read.
-        SettingsError: It belongs to a trial whose settings are wrong.
-    """
-    weights = read_weights(path)
-    settings, inputs, outputs = architecture_of(weights)
-    trial = Trial(path.parent) if all((path.parent / name).is_file() for name in (SETTINGS, RAN_ON)) else None
-    ran_on: dict[str, Any] = {}
-    if trial is not None:
-        ran_on = trial.ran_on()
-        settings = _same_network(trial.settings().model, settings, path)
-    model = Mlp(settings, inputs, outputs)
-    load_into(model, weights)
-    return SavedModel(path, model.eval(), inputs, outputs, trial, ran_on)
-
-
 def evaluate(
     saved: SavedModel | Path, data: Dataset, *, bare: DataSettings | None = None, device: Device = "auto"
 ) -> Evaluation:
@@ -169,8 +118,9 @@ def evaluate(
     _check_fit(saved, data)
     where = choose_device(TrainingSettings(device=device))
     normalize = _normalizer(saved, data, bare or DataSettings(), where)
-    images, labels = data.test.images.to(where), data.test.labels.to(where)
-    logits = logits_of(saved.model.to(where), images, normalize)
+    with memory_errors_explained():
+        images, labels = data.test.images.to(where), data.test.labels.to(where)
+        logits = logits_of(saved.model.to(where), images, normalize)
     cost = float(cross_entropies(logits, labels).double().mean())
     if not math.isfinite(cost):
         raise WeightsError(f"{printable(saved.path)}: the network's outputs are not finite on this data")
@@ -229,14 +179,6 @@ def _calibration_error(right: NDArray[np.bool_], confidence: NDArray[Any]) -> fl
     return float(np.average(np.abs(accuracies - confidences), weights=counts[counts > 0]))
 
 
-def _same_network(settings: ModelSettings, found: ModelSettings, path: Path) -> ModelSettings:
-    """Return a trial's layers if the weights are of these, which know the activation."""
-    wanted = [(layer.width, layer.batch_norm) for layer in settings.hidden]
-    if wanted != [(layer.width, layer.batch_norm) for layer in found.hidden]:
-        raise WeightsError(f"{printable(path)} holds another network than the {SETTINGS} beside it describes")
-    return settings
-
-
 def _check_fit(saved: SavedModel, data: Dataset) -> None:
     shape = data.shape
     shown = printable(saved.path)
@@ -268,41 +210,3 @@ def _normalizer(saved: SavedModel, data: Dataset, bare: DataSettings, device: to
 
 def _is_number(value: object) -> bool:
     return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type] # the type is checked before
-
-
-def data_settings_for(saved: SavedModel, source: str | None) -> tuple[DataSettings, tuple[str, ...]]:
-    """Return which data to evaluate an open model on, and what its user should know about that choice.
-
-    Args:
-        saved: The open model.
-        source: A data set by name or folder that was asked for; None: the one that the model was trained on.
-
-    Raises:
-        WeightsError: The file does not tell, and no source is given.
-        TrialError: The trial's settings cannot be read.
-        SettingsError: The trial's settings are wrong.
-    """
-    if saved.trial is None:
-        if source is None:
-            raise WeightsError(f"{printable(saved.path)} belongs to no trial: --data must name the images to test on")
-        return DataSettings(source=source), ()
-    settings = saved.trial.settings().data
-    if source is None or source == settings.source:
-        return settings, ()
-    shape = saved.trained_on.get("image_shape")
-    size = f"{shape[1]}x{shape[2]}" if isinstance(shape, list) and len(shape) == 3 else "auto"  # noqa: PLR2004
-    return DataSettings(source=source, image_size="auto" if source in KNOWN_SETS else size), (
-        f"these are other images than the trial was trained on ({printable(settings.source, 120)})",
-    )
-
-
-def data_remarks(saved: SavedModel, data: Dataset) -> list[str]:
-    """Return what a user should know when a model meets data: that it has changed, or names other classes."""
-    remarks = []
-    known = saved.trained_on
-    if known.get("source") == data.source and known.get("fingerprint") != data.fingerprint:
-        remarks.append("the images have changed since this trial was trained")
-    classes = known.get("classes")
-    if isinstance(classes, list) and tuple(classes) != data.classes:
-        remarks.append("the classes have other names than those the trial was trained on")
-    return remarks

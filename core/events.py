@@ -119,15 +119,20 @@ class EpochFinished:
 
     Attributes:
         result: Its figures.
-        is_best: Whether it has the lowest cost so far.
+        best: The epoch with the lowest cost so far, which may be this one.
         weights: The state_dict. These are the living tensors: copy or write them before taking the next event.
         predictions: Predicted class of every test image (N,), uint8, or uint16 with more than 256 classes.
     """
 
     result: Epoch
-    is_best: bool
+    best: Epoch
     weights: Mapping[str, Tensor]
     predictions: NDArray[np.uint8 | np.uint16]
+
+    @property
+    def is_best(self) -> bool:
+        """Whether this epoch has the lowest cost so far."""
+        return self.best.epoch == self.result.epoch
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,6 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         _flush_directory(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
-    except RuntimeError as error:  # torch.save reports a failed write of its own as RuntimeError
-        raise TrialError(f"cannot write {path}: {error}".splitlines()[0]) from error
     finally:
         # after the rename there is nothing left to remove; where the directory is gone, neither
         with contextlib.suppress(OSError):

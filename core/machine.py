@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
-from core.data.batches import Normalizer
 from core.data.dataset import Dataset
+from core.data.normalize import Normalizer
 from core.device import device_name
 from core.process import this_process
 
 _PACKAGES = ("trialbook", "torch", "torchvision", "numpy", "pillow", "scikit-learn")
+_CPU_INFO = Path("/proc/cpuinfo")
 _SOURCE = Path(__file__).resolve().parent.parent
 
 
@@ -29,9 +30,10 @@ def describe_run(device: torch.device, data: Dataset, normalize: Normalizer) -> 
     return {
         "versions": {
             "python": platform.python_version(),
-            **{name: metadata.version(name) for name in _PACKAGES},
+            **{name: _version(name) for name in _PACKAGES},
         },
         "platform": platform.platform(),
+        "processor": _processor(),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
         "git_commit": git_commit(),
@@ -47,6 +49,21 @@ def describe_run(device: torch.device, data: Dataset, normalize: Normalizer) -> 
             "std": list(normalize.std),
         },
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # Trialbook itself may be used from a checkout without being installed
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def git_commit() -> str | None:

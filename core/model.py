@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.data.batches import random_generator
 from core.errors import WeightsError
+from core.randomness import seed_generator
 from core.settings import HiddenLayer, ModelSettings, OutputLayer
 from core.text import printable
 
@@ -36,7 +37,7 @@ class Dropout(nn.Module):
     def __init__(self, probability: float) -> None:
         """Switch each neuron off with the probability, in training mode only."""
         super().__init__()
-        self._dropped = round(probability * _SLICES)
+        self._dropped = max(1, round(probability * _SLICES)) if probability else 0
         self.generator: torch.Generator | None = None
 
     def forward(self, values: Tensor) -> Tensor:
@@ -75,6 +76,7 @@ class Mlp(nn.Module):
         """
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
+        self._generator: torch.Generator | None = None  # all dropout layers draw from it
         self._activations = [ACTIVATIONS[layer.activation] for layer in settings.hidden]
         before = inputs
         for number, layer in enumerate(settings.hidden, 1):
@@ -101,23 +103,26 @@ class Mlp(nn.Module):
 
     def start_epoch(self, seed: int, epoch: int, device: torch.device) -> None:
         """Let dropout draw the numbers of an epoch, which depend on the seed and the epoch alone."""
-        generator = random_generator(seed, epoch, "dropout", device)
-        for module in self.modules():
-            if isinstance(module, Dropout):
-                module.generator = generator
+        if self._generator is None or self._generator.device != device:
+            self._generator = torch.Generator(device)
+            for module in self.modules():
+                if isinstance(module, Dropout):
+                    module.generator = self._generator
+        seed_generator(self._generator, seed, epoch, "dropout")
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits (m, classes) for inputs (m, values)."""
         values = inputs
-        modules = self._modules
         for number, activation in enumerate(self._activations, 1):
-            values = self.linear(number)(values)
-            for name in (f"bn{number}", "", f"dropout{number}"):
-                if not name:
-                    values = activation(values)
-                elif (module := modules.get(name)) is not None:
-                    values = module(values)
-        return torch.as_tensor(self.linear(len(self._activations) + 1)(values))
+            values = self._apply_named(f"linear{number}", values)
+            values = self._apply_named(f"bn{number}", values)
+            values = self._apply_named(f"dropout{number}", activation(values))
+        return self._apply_named(f"linear{len(self._activations) + 1}", values)
+
+    def _apply_named(self, name: str, values: Tensor) -> Tensor:
+        """Send values through a module, or on as they are if this network does not have it."""
+        module = self._modules.get(name)
+        return values if module is None else cast(Tensor, module(values))
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

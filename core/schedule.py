@@ -17,7 +17,8 @@ def learning_rate_at(training: TrainingSettings, step: int, steps_per_epoch: int
     After a linear warm-up (Goyal et al. 2017, https://arxiv.org/abs/1706.02677), "constant" stays at the learning rate
     and "cosine" falls to zero (Loshchilov and Hutter 2016, https://arxiv.org/abs/1608.03983, without restarts).
     "one-cycle" rises by a cosine from a 25th of it over the warm-up, or the first 30 % of the trial, and falls by a
-    cosine to a 250,000th (Smith and Topin 2017, https://arxiv.org/abs/1708.07120, as torch's OneCycleLR).
+    cosine to a 250,000th (Smith and Topin 2017, https://arxiv.org/abs/1708.07120, as torch's OneCycleLR; the momentum
+    stays as it is).
 
     Args:
         training: The trial's training settings.
@@ -25,13 +26,13 @@ def learning_rate_at(training: TrainingSettings, step: int, steps_per_epoch: int
         steps_per_epoch: Batches in an epoch.
     """
     total = training.epochs * steps_per_epoch
-    rise = min(training.warmup_epochs * steps_per_epoch, total)
+    rise = training.warmup_epochs * steps_per_epoch
     if training.schedule == "one-cycle":
-        rise = max(rise or ONE_CYCLE_RISE * total, 1.0)
-        if step < rise:
-            factor = _cosine(ONE_CYCLE_START, 1.0, step / rise)
+        peak = max((rise or ONE_CYCLE_RISE * total) - 1, 0.0)
+        if step <= peak:
+            factor = _cosine(ONE_CYCLE_START, 1.0, step / peak if peak else 1.0)
         else:
-            factor = _cosine(1.0, ONE_CYCLE_END, (step - rise) / max(total - 1 - rise, 1))
+            factor = _cosine(1.0, ONE_CYCLE_END, (step - peak) / (total - 1 - peak))
     elif step < rise:
         factor = (step + 1) / rise if rise > 1 else 1.0
     elif training.schedule == "cosine":

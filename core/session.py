@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from core.control import Control
@@ -27,11 +27,12 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
     note: str = "",
     parent: str | None = None,
     control: Control | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Train a trial and save it under `home/saved_models`, yielding an event for all that happens.
 
-    Every epoch is on disk before its event is yielded. Whoever stops listening stops the training; what is complete
-    by then stays.
+    Every epoch is on disk before its event is yielded. Closing the generator stops the training; what is complete by
+    then stays. Who may fail while listening closes it by `contextlib.closing`, or the trial would look as if it were
+    still running.
 
     Args:
         settings: What to train.
@@ -69,8 +70,11 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
             trainer.best_by,
         )
         outcome = yield from _written(trainer, writer, control or Control())
-    except (GeneratorExit, KeyboardInterrupt):
+    except GeneratorExit:
         outcome = trainer.outcome("stopped", "nobody was listening any more")
+        raise
+    except KeyboardInterrupt:
+        outcome = trainer.outcome("stopped", "interrupted")
         raise
     except TrialbookError as error:
         outcome = trainer.outcome("failed", str(error))
@@ -93,7 +97,7 @@ def _written(trainer: Trainer, writer: TrialWriter, control: Control) -> Generat
             outcome: Outcome = end.value
             return outcome
         if isinstance(event, EpochFinished):
-            writer.write_epoch(event, trainer.outcome("stopped", "").best)
+            writer.write_epoch(event)
         yield event
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
@@ -13,9 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.control import Control
-from core.data.batches import TrainingBatches, make_normalizer, split_validation
+from core.data.batches import TrainingBatches, split_validation
+from core.data.catalog import class_type
 from core.data.dataset import Dataset, ImageSet
-from core.device import available_memory, choose_device, matmul_precision, synchronize
+from core.data.normalize import make_normalizer
+from core.device import available_memory, choose_device, matmul_precision, memory_errors_explained, synchronize
+from core.early_stopping import best_epoch, epochs_without_improvement
 from core.errors import DivergedError, TrainingError
 from core.events import BestBy, Epoch, EpochFinished, Outcome, Paused, Progress, Resumed, Status, TrainerEvent
 from core.inference import cross_entropies, logits_of, mean_of_batch_means
@@ -26,7 +30,6 @@ from core.settings import Settings
 from core.size import size_of
 
 REPORT_EVERY = 0.1  # seconds between two reports of progress within an epoch
-_BYTE_CLASSES = 256
 
 
 class Trainer:
@@ -40,6 +43,7 @@ class Trainer:
         normalize: Turns bytes into the network's inputs.
         batches: The training set.
         best_by: What decides which epoch is the best.
+        history: The complete epochs.
     """
 
     def __init__(self, settings: Settings, data: Dataset) -> None:
@@ -49,10 +53,16 @@ class Trainer:
             TrainingError: There is no such device, too little memory, or a batch of one image under batch norm.
             DataError: Normalization or validation split do not suit the data.
         """
-        training = settings.training
         self.settings = settings
-        self.device = choose_device(training)
+        self.device = choose_device(settings.training)
         _check_memory(settings, data, self.device)
+        self.history: list[Epoch] = []
+        with memory_errors_explained():
+            self._prepare(settings, data)
+
+    def _prepare(self, settings: Settings, data: Dataset) -> None:
+        """Move the data to the device and draw the first weights."""
+        training = settings.training
         kept: Tensor | None = None
         self._validation: ImageSet | None = None
         if settings.data.validation_split:
@@ -63,12 +73,9 @@ class Trainer:
         _check_last_batch(settings, self.batches.images)
         self._test = self._resident(data.test)
         self.classes = len(data.classes)
-        self._class_type: type[np.uint8 | np.uint16] = np.uint8 if self.classes <= _BYTE_CLASSES else np.uint16
         self.model = Mlp(settings.model, data.shape.image.values, self.classes, training.seed).to(self.device)
         self.optimizer = PenalizedOptimizer(self.model, training)
         self.best_by: BestBy = "test cost" if self._validation is None else "validation cost"
-        self._last: Epoch | None = None
-        self._best: Epoch | None = None
         self._sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # what `step` returns
 
     def run(self, control: Control) -> Generator[TrainerEvent, None, Outcome]:
@@ -78,28 +85,25 @@ class Trainer:
             DivergedError: The cost or a weight became NaN or infinite; the epoch that did it is not yielded.
             TrainingError: Memory ran out.
         """
-        patience = self.settings.training.early_stopping_patience
-        waited, to_beat = 0, float("inf")
-        for epoch in range(1, self.settings.training.epochs + 1):
-            try:
+        training = self.settings.training
+        for epoch in range(len(self.history) + 1, training.epochs + 1):
+            with memory_errors_explained():
                 finished = yield from self._epoch(epoch, control)
-            except RuntimeError as error:
-                raise _explained(error) from error
             if finished is None:
                 return self.outcome("stopped", f"stopped in epoch {epoch}")
             yield finished
-            cost = finished.result.best_cost
-            improved = cost < to_beat - self.settings.training.early_stopping_min_delta
-            waited, to_beat = (0, cost) if improved else (waited + 1, to_beat)
-            if patience and waited >= patience and epoch < self.settings.training.epochs:
+            if epoch == training.epochs:
+                break
+            waited = epochs_without_improvement(self.history, training.early_stopping_min_delta)
+            if 0 < training.early_stopping_patience <= waited:
                 return self.outcome("finished", f"early stopping: {self.best_by} did not improve for {waited} epochs")
-            if (control.finishing or control.stopping) and epoch < self.settings.training.epochs:
+            if control.finishing or control.stopping:
                 return self.outcome("stopped", f"stopped after epoch {epoch}")
         return self.outcome("finished", "")
 
     def outcome(self, status: Status, reason: str) -> Outcome:
         """Return how the training stands if it ends now, in this way and for this reason."""
-        return Outcome(status, reason, self._last, self._best)
+        return Outcome(status, reason, self.history[-1] if self.history else None, best_epoch(self.history))
 
     def _resident(self, images: ImageSet) -> ImageSet:
         return ImageSet(images.images.to(self.device), images.labels.to(self.device))
@@ -131,11 +135,8 @@ class Trainer:
             images_per_second=self.batches.images / trained,
         )
         self._refuse_infinite(epoch, result.best_cost + test_cost, weights=False)
-        self._last = result
-        is_best = self._best is None or result.best_cost < self._best.best_cost
-        if is_best:
-            self._best = result
-        return EpochFinished(result, is_best, self.model.state_dict(), predictions)
+        self.history.append(result)
+        return EpochFinished(result, best_epoch(self.history) or result, self.model.state_dict(), predictions)
 
     def _steps(self, epoch: int, control: Control, clock: _Clock) -> Generator[TrainerEvent, None, float | None]:
         """Train all batches of an epoch; return the last learning rate, or None if it was stopped."""
@@ -150,7 +151,8 @@ class Trainer:
                 with clock.halted():
                     yield Paused(epoch, step)
                     control.wait()
-                    yield Resumed(epoch, step)
+                    if not control.stopping:
+                        yield Resumed(epoch, step)
             if control.stopping:
                 return None
             learning_rate = learning_rate_at(training, (epoch - 1) * steps + step, steps)
@@ -194,14 +196,15 @@ class Trainer:
         cost = mean_of_batch_means(cross_entropies(logits, images.labels), self.settings.training.batch_size)
         predicted = logits.argmax(1)
         accuracy = int((predicted == images.labels).sum()) / len(images)
-        return cost, accuracy, predicted.cpu().numpy().astype(self._class_type)
+        return cost, accuracy, predicted.cpu().numpy().astype(class_type(self.classes))
 
     def _refuse_infinite(self, epoch: int, cost: float, weights: bool = True) -> None:
         """Raise if the cost or, unless told not to look at them, a weight is NaN or infinite."""
         bad = "" if math.isfinite(cost) else "the cost"
         if not bad and weights:
             tensors = self.model.state_dict()
-            bad = next((name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())), "")
+            sums = torch.stack([tensor.sum(dtype=torch.float64) for tensor in tensors.values()])  # one wait for a GPU
+            bad = next((name for name, sum_ in zip(tensors, sums.tolist(), strict=True) if not math.isfinite(sum_)), "")
         if bad:
             raise DivergedError(
                 f"{bad} became NaN or infinite in epoch {epoch}, which is not kept; "
@@ -215,20 +218,16 @@ class _Clock:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._start = time.monotonic()
-        self._halt = 0.0
 
     def seconds(self) -> float:
         synchronize(self._device)
         return max(time.monotonic() - self._start, 1e-9)
 
-    def halted(self) -> _Clock:
-        return self
-
-    def __enter__(self) -> None:
-        self._halt = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._start += time.monotonic() - self._halt
+    @contextlib.contextmanager
+    def halted(self) -> Iterator[None]:
+        halt = time.monotonic()
+        yield
+        self._start += time.monotonic() - halt
 
 
 def _check_memory(settings: Settings, data: Dataset, device: torch.device) -> None:
@@ -253,10 +252,3 @@ def _check_last_batch(settings: Settings, images: int) -> None:
 
 def _leaves_one(images: int, batch_size: int) -> bool:
     return batch_size == 1 or images % batch_size == 1
-
-
-def _explained(error: RuntimeError) -> TrainingError | RuntimeError:
-    """Return a plain error for one that a user can do something about, any other as it is."""
-    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-        return TrainingError("memory ran out: choose a smaller batch size or narrower hidden layers")
-    return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -24,8 +25,10 @@ def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     Raises:
         TrialError: The file cannot be written; the old one stays.
     """
-    on_cpu = {name: tensor.detach().cpu() for name, tensor in weights.items()}
-    replace_file(path, lambda file: torch.save(on_cpu, file))
+    # in memory first: torch.save would report a full disk as an error of its own that names no reason
+    content = io.BytesIO()
+    torch.save({name: tensor.detach().cpu() for name, tensor in weights.items()}, content)
+    replace_file(path, lambda file: file.write(content.getbuffer()))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

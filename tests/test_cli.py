@@ -221,7 +221,7 @@ def test_nan_is_a_failed_trial_in_one_line(trialbook: Trialbook) -> None:
     ],
 )
 def test_signals_end_a_training_in_order(home: Path, signals: list[signal.Signals], status: int, words: str) -> None:
-    slow = ("--hidden", "512-512", "--batch-size", "2", "--epochs", "99", "--set", "model.hidden.*.batch_norm=off")
+    slow = ("--hidden", "256-256-256", "--batch-size", "2", "--epochs", "99", "--set", "model.hidden.*.batch_norm=off")
     command = [sys.executable, "-m", "core", "--home", str(home), "train", *slow, "--json"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -20,7 +20,7 @@ from torchvision import datasets
 
 from core.data.cache import cache_directory, is_ready
 from core.data.dataset import load_data
-from core.data.download import download_set, is_downloaded
+from core.data.download import download_set
 from core.errors import DataError
 from core.settings import DataSettings
 
@@ -126,7 +126,7 @@ def test_mnist_comes_from_the_first_mirror_that_answers(
     data = load_data(DataSettings(source=name))
     assert data.train.images[:, 0].numpy().tolist() == images["train"].tolist()
     assert data.test.labels.tolist() == list(range(7))
-    assert is_downloaded(name)
+    assert is_ready(name)
 
 
 def test_svhn_is_read_from_its_matlab_files(server: str, monkeypatch: pytest.MonkeyPatch) -> None:

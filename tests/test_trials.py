@@ -156,8 +156,8 @@ def test_a_summary_never_exceeds_a_kilobyte(
         best_by="validation cost",
     )
     weights = {"linear1.weight": torch.zeros(1)}
-    event = EpochFinished(wide, is_best=True, weights=weights, predictions=np.zeros(1, dtype=np.uint8))
-    writer.write_epoch(event, wide)
+    event = EpochFinished(wide, best=wide, weights=weights, predictions=np.zeros(1, dtype=np.uint8))
+    writer.write_epoch(event)
     writer.finish(Outcome("failed", source * 10, wide, wide))
     assert (writer.trial.directory / "summary.json").stat().st_size <= 1000
 
@@ -183,7 +183,7 @@ def test_who_stops_listening_stops_the_trial(small: Settings, digits: Dataset, h
     events = train(small, digits, home=home)
     started = next(events)
     next(event for event in events if isinstance(event, EpochFinished))
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert isinstance(started, Started)
     assert started.trial.summary()["status"] == "stopped"
     assert len(started.trial.history()[0]) == 1
@@ -292,7 +292,7 @@ def test_a_dead_process_leaves_an_interrupted_trial(small: Settings, digits: Dat
     ran_on["process"]["started"] -= 100  # the same pid, used again
     path.write_text(json.dumps(ran_on))
     assert [listed.status for listed in list_trials(home)] == ["interrupted"]
-    events.close()  # type: ignore[attr-defined]
+    events.close()
 
 
 @pytest.mark.parametrize("name", ["summary.json", "about.json", "ran_on.json", "settings.toml", "history.jsonl"])

@@ -23,8 +23,9 @@ from torchmetrics.functional.classification import (
 
 from core.data.dataset import Dataset, load_data
 from core.errors import DataError, TrialbookError, WeightsError
-from core.evaluation import accuracy_interval, data_remarks, data_settings_for, evaluate, open_model
+from core.evaluation import accuracy_interval, evaluate
 from core.model import Mlp
+from core.saved_model import data_remarks, data_settings_for, open_model
 from core.session import train
 from core.settings import DataSettings, HiddenLayer, ModelSettings, Settings, change_settings
 from core.trials.trial import Trial
@@ -235,7 +236,7 @@ def test_a_network_that_does_not_suit_the_data_is_one_line(trial: Trial, folder:
     with pytest.raises(WeightsError, match="tells 5 classes apart, but .* has 2"):
         evaluate(tmp_path / "model.pt", data)
     with pytest.raises(WeightsError, match="--data must name the images"):
-        data_settings_for(open_model(tmp_path / "model.pt"), None)
+        data_settings_for(open_model(tmp_path / "model.pt"), DataSettings(), None)
 
 
 def test_weights_beside_settings_of_another_network_are_refused(trial: Trial, tmp_path: Path) -> None:
@@ -248,10 +249,12 @@ def test_weights_beside_settings_of_another_network_are_refused(trial: Trial, tm
 
 def test_other_images_are_resized_to_the_trials_and_remarked(trial: Trial, folder: Path, digits: Dataset) -> None:
     opened = open_model(trial.weights())
-    settings, remarks = data_settings_for(opened, str(folder))
+    settings, remarks = data_settings_for(opened, DataSettings(), str(folder))
     assert (settings.source, settings.image_size) == (str(folder), "8x8")
     assert "other images than the trial was trained on (digits)" in remarks[0]
-    assert data_settings_for(opened, None)[1] == ()
+    stated, _ = data_settings_for(opened, DataSettings(image_size="9x9", skip_broken=True), str(folder))
+    assert (stated.image_size, stated.skip_broken) == ("9x9", True)
+    assert data_settings_for(opened, DataSettings(), None)[1] == []
     assert data_remarks(opened, digits) == []
 
 

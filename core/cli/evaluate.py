@@ -16,8 +16,10 @@ from core.trials.store import find_trial
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
-    from core.evaluation import Evaluation, SavedModel
+    from core.evaluation import Evaluation
+    from core.saved_model import SavedModel
 
+_SETTABLE = ("data.normalization", "data.mean", "data.std", "data.image_size")
 _WIDEST_MATRIX = 20
 _SHOWN_MISTAKES = 5
 
@@ -31,8 +33,9 @@ _SHOWN_MISTAKES = 5
     "assignments",
     multiple=True,
     metavar="data.K=V",
-    help="How a bare FILE.pt had its inputs, such as data.normalization=cifar10; default: none.",
+    help="data.image_size, or how a bare FILE.pt had its inputs, such as data.normalization=cifar10; default: none.",
 )
+@click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be read.")
 @click.option("--device", metavar="auto|cpu|cuda", help="Where to compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON, and nothing else.")
 @click.pass_obj
@@ -42,6 +45,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument per option
     best: bool,
     source: str | None,
     assignments: tuple[str, ...],
+    skip_broken: bool,
     device: str | None,
     as_json: bool,
 ) -> None:
@@ -50,40 +54,45 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument per option
     TRIAL is an id or its beginning or end, a name, a trial's directory, or "last". FILE.pt may be any state_dict of
     such a network, such as the reference's own code writes; it needs --data.
     """
-    bare = _bare_settings(assignments, device)
-    from core import evaluation  # noqa: PLC0415 - torch; wrong usage is told without waiting for it
+    asked = _asked_settings(assignments, skip_broken, device)
+    from core import evaluation, saved_model  # noqa: PLC0415 - torch; wrong usage is told without waiting for it
     from core.data.dataset import load_data  # noqa: PLC0415
 
     path = (
         Path(what) if what.endswith((".pt", ".pth")) or Path(what).is_file() else find_trial(home, what).weights(best)
     )
-    saved = evaluation.open_model(path)
-    wanted, remarks = evaluation.data_settings_for(saved, None if source is None else absolute_source(source))
+    saved = saved_model.open_model(path)
+    if saved.trial is not None and asked.data.normalization != "none":
+        raise click.UsageError(
+            "the trial knows how its inputs were normalized: --set data.normalization is for bare files"
+        )
+    source = None if source is None else absolute_source(source)
+    wanted, remarks = saved_model.data_settings_for(saved, asked.data, source)
     with loading_progress() as on_progress:
         data = load_data(wanted, on_progress)
-    for text in (*remarks, *data.remarks, *evaluation.data_remarks(saved, data), *_bare_remarks(saved, bare)):
+    for text in (*remarks, *data.remarks, *saved_model.data_remarks(saved, data), *_bare_remarks(saved, asked)):
         remark(text)
-    result = evaluation.evaluate(saved, data, bare=bare.data, device=bare.training.device)
+    result = evaluation.evaluate(saved, data, bare=asked.data, device=asked.training.device)
     if as_json:
         print(one_line_json({"model": str(path), **dataclasses.asdict(result)}))  # noqa: T201 - the output
     else:
         _show(result, saved, data)
 
 
-def _bare_settings(assignments: tuple[str, ...], device: str | None) -> Settings:
-    changes = []
+def _asked_settings(assignments: tuple[str, ...], skip_broken: bool, device: str | None) -> Settings:
+    changes: list[tuple[str, object]] = [("data.skip_broken", skip_broken)]
     for text in assignments:
         name, equals, value = text.partition("=")
-        if not equals or name.strip() not in ("data.normalization", "data.mean", "data.std"):
-            raise click.UsageError(f"--set {text}: only data.normalization, data.mean and data.std can be set here")
+        if not equals or name.strip() not in _SETTABLE:
+            raise click.UsageError(f"--set {text}: only {', '.join(_SETTABLE)} can be set here")
         changes.append((name, value))
     if device is not None:
         changes.append(("training.device", device))
     return change_settings(Settings(), changes)
 
 
-def _bare_remarks(saved: SavedModel, bare: Settings) -> list[str]:
-    if saved.trial is not None or bare.data.normalization != "none":
+def _bare_remarks(saved: SavedModel, asked: Settings) -> list[str]:
+    if saved.trial is not None or asked.data.normalization != "none":
         return []
     return [
         "a bare file does not tell how inputs were normalized: taken as not at all; "

@@ -63,6 +63,8 @@ def trialbook(context: click.Context, home: Path) -> None:
 
 def main() -> None:
     """Run the command line and exit: 0, 1 after an error in one line, 2 for wrong usage, 130 after Ctrl-C."""
+    # threads that spin while they wait take the cores from whatever else runs: two trainings would crawl
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:]))
 
 

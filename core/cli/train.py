@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -52,7 +53,7 @@ def train(home: Path, /, *, name: str, note: str, as_json: bool, **options: Any)
         remark(text)
     control = Control()
     events = train_trial(chosen.settings, data, home=home, name=name, note=note, parent=chosen.parent, control=control)
-    with _signals(control) as received:
+    with _signals(control) as received, closing(events):
         if as_json:
             _report_json(events)
         else:
@@ -71,7 +72,8 @@ def _signals(control: Control) -> Iterator[list[int]]:
             control.stop()
         else:
             control.finish_epoch()
-            sys.stderr.write("\nfinishing this epoch; Ctrl-C again stops now and keeps the epochs before\n")
+            # not through sys.stderr: the signal may come in the middle of a write to it
+            os.write(2, b"\nfinishing this epoch; Ctrl-C again stops now and keeps the epochs before\n")
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:

@@ -11,101 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.data.dataset import ImageSet
+from core.data.normalize import Normalizer
 from core.errors import DataError
-from core.settings import DataSettings, Settings
-
-CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
-CIFAR10_STD = (0.247, 0.243, 0.261)
-_VALUES = 256
-_RGB = 3
-
-
-def random_generator(seed: int, epoch: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a generator whose numbers depend on the seed, the epoch and the purpose alone.
-
-    Args:
-        seed: The trial's seed.
-        epoch: The epoch, from 1; 0 before the first.
-        purpose: "order", "augmentation", "dropout" or "split": streams that never share a number.
-        device: Where the numbers are drawn.
-    """
-    words = np.random.SeedSequence([seed, epoch, *purpose.encode()]).generate_state(2, np.uint32)
-    generator = torch.Generator(device)
-    generator.manual_seed(int(words[0]) << 32 | int(words[1]))
-    return generator
-
-
-class Normalizer:
-    """Turns bytes into the network's inputs: to [0, 1] as torchvision's ToTensor, then shifted and scaled per channel.
-
-    Attributes:
-        mean: One number per channel, or () for none.
-        std: One number per channel, or () for none.
-    """
-
-    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device | str = "cpu") -> None:
-        """Keep mean and standard deviation per channel, on the device."""
-        self.mean = mean
-        self.std = std
-        self._mean = torch.tensor(mean, dtype=torch.float32, device=device).view(1, -1, 1, 1)
-        self._std = torch.tensor(std, dtype=torch.float32, device=device).view(1, -1, 1, 1)
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return inputs (N, channels * height * width), float32, from images (N, channels, height, width), uint8."""
-        values = images.to(torch.float32).div_(255)
-        if self.mean:
-            values.sub_(self._mean).div_(self._std)
-        return values.flatten(1)
-
-
-def make_normalizer(
-    settings: DataSettings, train: ImageSet, kept: Tensor | None, device: torch.device | str = "cpu"
-) -> Normalizer:
-    """Return the normalizer that the settings ask for.
-
-    Args:
-        settings: `normalization`, and `mean` and `std` where these are given.
-        train: The training set, which `measured` measures.
-        kept: Positions of the images that are trained on; None for all. Validation images are never measured.
-        device: Where batches will be made.
-
-    Raises:
-        DataError: Mean and deviation are for another number of channels than the images have.
-    """
-    channels = train.images.shape[1]
-    if settings.normalization == "none":
-        return Normalizer((), (), device)
-    if settings.normalization == "measured":
-        return Normalizer(*measure(train.images if kept is None else train.images[kept]), device)
-    mean, std = settings.mean, settings.std
-    if settings.normalization == "cifar10":
-        mean, std = CIFAR10_MEAN, CIFAR10_STD
-    if len(mean) == 1:
-        mean, std = mean * channels, std * channels
-    if len(mean) != channels:
-        raise DataError(
-            f"normalization {settings.normalization} is for {len(mean)} channels, but the images have {channels}; "
-            "choose none or measured"
-        )
-    return Normalizer(mean, std, device)
-
-
-def measure(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and (population) standard deviation per channel of pixels in [0, 1].
-
-    A channel that is the same everywhere gets the deviation 1, so that it can be divided by.
-
-    Args:
-        images: (N, channels, height, width), uint8.
-    """
-    values = np.arange(_VALUES) / 255
-    means, deviations = [], []
-    for channel in range(images.shape[1]):
-        counts = np.bincount(images[:, channel].reshape(-1).numpy(), minlength=_VALUES)
-        mean = float(np.average(values, weights=counts))
-        means.append(mean)
-        deviations.append(float(np.sqrt(np.average((values - mean) ** 2, weights=counts))) or 1.0)
-    return tuple(means), tuple(deviations)
+from core.randomness import seed_generator
+from core.settings import Settings
 
 
 def split_validation(labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
@@ -164,7 +73,7 @@ class TrainingBatches:
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (inputs (m, values) float32, labels (m,) int64) for each batch of the epoch, counted from 1."""
-        order = torch.randperm(self.images, generator=random_generator(self._seed, number, "order"))
+        order = torch.randperm(self.images, generator=seed_generator(torch.Generator(), self._seed, number, "order"))
         positions = order if self._kept is None else self._kept[order]
         positions = positions.to(self._images.device)
         shifts, flips = self._augmentation(number)
@@ -179,7 +88,7 @@ class TrainingBatches:
 
     def _augmentation(self, epoch: int) -> tuple[Tensor | None, Tensor | None]:
         """Return the epoch's shifts (N, 2) in pixels and flips (N,), by position in its order; None where off."""
-        generator = random_generator(self._seed, epoch, "augmentation")
+        generator = seed_generator(torch.Generator(), self._seed, epoch, "augmentation")
         shifts = torch.randint(0, 2 * self._settings.crop_padding + 1, (self.images, 2), generator=generator)
         flips = torch.rand(self.images, generator=generator) < 0.5  # noqa: PLR2004 - one half
         device = self._images.device

@@ -91,6 +91,11 @@ def known_shape(settings: Settings) -> DataShape | None:
     return DataShape(shape, known.classes, known.train_images, known.test_images)
 
 
+def class_type(classes: int) -> str:
+    """Return numpy's name of the type that holds a predicted class: a byte, or two little-endian ones."""
+    return "u1" if classes <= 256 else "<u2"  # noqa: PLR2004 - what a byte can tell apart
+
+
 def absolute_source(text: str) -> str:
     """Return a known name as it is, anything else as the absolute path of a folder.
 

@@ -68,11 +68,6 @@ def download_set(name: str, on_progress: OnProgress) -> None:
         _fetch(known, file, meter)
 
 
-def is_downloaded(name: str) -> bool:
-    """Return whether all files of a known data set are there."""
-    return all((_download_directory() / file.folder / file.name).exists() for file in _files(name))
-
-
 def read_set(name: str) -> tuple[Split, Split, tuple[str, ...]]:
     """Return the training set, the test set and the class names of a data set that has been downloaded.
 

@@ -47,13 +47,6 @@ class Listing:
     ignored: int
     signature: str
 
-    def counts(self) -> list[tuple[str, int, int]]:
-        """Return (class, training images, test images) for every class."""
-        labels = np.asarray(self.labels)
-        train = np.bincount(labels[: self.train], minlength=len(self.classes))
-        test = np.bincount(labels[self.train :], minlength=len(self.classes))
-        return [(name, int(train[index]), int(test[index])) for index, name in enumerate(self.classes)]
-
 
 def list_folder(root: Path) -> Listing:
     """List a folder of images without opening any of them.

@@ -38,8 +38,8 @@ class Change:
 def differences(old: Settings, new: Settings) -> list[Change]:
     """Return what changed from one settings to another, in the order of the table of fields; [] if they are equal.
 
-    Hidden layers are matched by likeness, so that a layer put in between is one change. Layer numbers are those of
-    the new settings, but for a removed layer.
+    Where the number of hidden layers differs, all widths are told first, and layers are matched by likeness, so that
+    one put in between is told as added. Layer numbers are those of the new settings, but for a removed layer.
     """
     changes: list[Change] = []
     for section in ("data", "model", "training"):

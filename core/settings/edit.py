@@ -15,6 +15,7 @@ from core.settings.schema import FIELDS, Settings
 from core.text import printable
 
 _SECTIONS = ("data", "model", "training")
+_TOLD_PROBLEMS = 50
 _LAYER_PATH = re.compile(r"model\.hidden\.(\d{1,9}|\*)\.(\w+)")
 
 
@@ -113,7 +114,10 @@ def _validated(document: Mapping[str, Any], problems: list[str]) -> Settings:
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
-        problems = problems + [_problem(details) for details in error.errors(include_url=False)]
+        details = error.errors(include_url=False)
+        problems = problems + [_problem(each) for each in details[:_TOLD_PROBLEMS]]
+        if len(details) > _TOLD_PROBLEMS:
+            problems.append(f"and {len(details) - _TOLD_PROBLEMS:,} more mistakes")
         raise SettingsError(problems) from None
     if problems:
         raise SettingsError(problems)
@@ -145,7 +149,7 @@ def _wanted_of_a_group(path: str, kind: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    known = [*FIELDS, "model.hidden", *_SECTIONS]
+    known = [*FIELDS, "model.hidden"]
     shown = printable(name, 80)
     if shown in _SECTIONS:
         member = next(path for path in FIELDS if path.startswith(shown))

@@ -81,21 +81,25 @@ class DataSettings(_Part):
     @field_validator("mean")
     @classmethod
     def _is_given_when_needed(cls, value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
-        given = info.data.get("normalization") == "given"
-        if given and len(value) not in (1, 3):
+        if info.data.get("normalization") == "given" and len(value) not in (1, 3):
             raise ValueError("must be one number or three, one per channel, with normalization = given")
-        if not given and value and "normalization" in info.data:
-            raise ValueError("must be left out unless normalization = given")
-        return value
+        return _only_if_given(value, info)
 
     @field_validator("std")
     @classmethod
     def _fits_the_mean(cls, value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
-        if "mean" in info.data and len(value) != len(info.data["mean"]):
+        given = info.data.get("normalization") == "given"
+        if given and "mean" in info.data and len(value) != len(info.data["mean"]):
             raise ValueError("must be as many numbers as the mean")
         if any(part <= 0 for part in value):
             raise ValueError("must be numbers over 0")
-        return value
+        return _only_if_given(value, info)
+
+
+def _only_if_given(value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+    if value and info.data.get("normalization", "given") != "given":
+        raise ValueError("must be left out unless normalization = given")
+    return value
 
 
 class HiddenLayer(_Part):
@@ -109,7 +113,7 @@ class HiddenLayer(_Part):
         label="dropout",
         help="Probability that a neuron is switched off in a training step.",
         ge=0,
-        lt=1,
+        le=0.99,
         step=Step("add", 0.05),
     )
     l2: bool = setting(True, label="L2 penalty", help="Whether the L2 penalty covers the layer's weights.")
@@ -236,7 +240,7 @@ class TrainingSettings(_Part):
         option="--seed",
         help="Where all random numbers of the trial begin.",
         ge=0,
-        le=2**63 - 1,
+        le=2**32 - 1,
         step=Step("add", 1),
     )
     device: Device = setting(
@@ -247,6 +251,13 @@ class TrainingSettings(_Part):
         label="precision",
         help="Number format of the matrix products; weights are always kept in float32. TF32 needs a GPU.",
     )
+
+    @field_validator("epochs")
+    @classmethod
+    def _outlasts_the_warmup(cls, value: int, info: ValidationInfo) -> int:
+        if value <= info.data.get("warmup_epochs", 0.0):
+            raise ValueError(f"must be more than the {info.data['warmup_epochs']:g} epochs of warm-up")
+        return value
 
 
 class Settings(_Part):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.catalog import class_type
 from core.errors import TrialError
 from core.events import Epoch
 from core.files import read_text
@@ -25,7 +26,6 @@ SUMMARY = "summary.json"
 ABOUT = "about.json"
 RAN_ON = "ran_on.json"
 
-_BYTE_CLASSES = 256
 _MAX_JSON = 10_000_000
 
 
@@ -114,7 +114,7 @@ class Trial:
             images, classes = int(data["test_images"]), len(data["classes"])
         except (KeyError, TypeError, ValueError) as error:
             raise TrialError(f"{self.directory / RAN_ON} does not tell the number of test images") from error
-        kind = np.dtype("u1") if classes <= _BYTE_CLASSES else np.dtype("<u2")
+        kind = np.dtype(class_type(classes))
         size = images * kind.itemsize
         try:
             with (self.directory / PREDICTIONS).open("rb") as file:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
+import secrets
 import shutil
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -57,7 +59,6 @@ class TrialWriter:
             TrialError: They cannot be written; no directory is left.
         """
         self.trial = Trial(new_directory(home))
-        self._started = time.monotonic()
         self._summary: dict[str, Any] = {
             "id": self.trial.id,
             "status": "running",
@@ -82,25 +83,41 @@ class TrialWriter:
             shutil.rmtree(self.trial.directory, ignore_errors=True)
             raise
 
-    def write_epoch(self, event: EpochFinished, best: Epoch | None) -> None:
+    def write_epoch(self, event: EpochFinished) -> None:
         """Add an epoch: predictions and history first, then the weights, then the summary.
 
         Raises:
-            TrialError: A file cannot be written; every file is as before or complete.
+            TrialError: A file cannot be written; all files are as they were after the epoch before.
         """
         directory = self.trial.directory
         if not directory.is_dir():
             raise TrialError(f"{directory} is gone: somebody has removed or renamed the trial while it was trained")
-        append(
-            directory / PREDICTIONS,
-            event.predictions.astype(event.predictions.dtype.newbyteorder("<")).tobytes(),
-        )
-        append(directory / HISTORY, epoch_line(event.result).encode())
-        write_weights(event.weights, self.trial.weights())
+        predictions, history = directory / PREDICTIONS, directory / HISTORY
+        sizes = {path: path.stat().st_size if path.exists() else 0 for path in (predictions, history)}
+        try:
+            append(predictions, event.predictions.tobytes())
+            append(history, epoch_line(event.result).encode())
+            write_weights(event.weights, self.trial.weights())
+        except TrialbookError:
+            for path, size in sizes.items():
+                with contextlib.suppress(OSError):  # the first error is the one to report
+                    os.truncate(path, size)
+            raise
         if event.is_best:
-            write_weights(event.weights, self.trial.weights(best=True))
-        self._summary |= {"last": _figures(event.result), "best": _figures(best)}
+            self._keep_best(event)
+        self._summary["seconds"] = round(self._summary["seconds"] + event.result.seconds, 3)
+        self._summary |= {"last": _figures(event.result), "best": _figures(event.best)}
         self._write_summary()
+
+    def _keep_best(self, event: EpochFinished) -> None:
+        """Make the weights just written the best ones too: the same file under two names, until it is replaced."""
+        best = self.trial.weights(best=True)
+        link = best.with_name(f".{best.name}.{secrets.token_hex(4)}")
+        try:
+            link.hardlink_to(self.trial.weights())
+            link.replace(best)
+        except OSError:  # a file system without links
+            write_weights(event.weights, best)
 
     def finish(self, outcome: Outcome) -> None:
         """Record how the training ended.
@@ -112,7 +129,6 @@ class TrialWriter:
         self._write_summary()
 
     def _write_summary(self) -> None:
-        self._summary["seconds"] = round(time.monotonic() - self._started, 1)
         path = self.trial.directory / SUMMARY
         text = json.dumps(self._summary) + "\n"
         if len(text) > MAX_SUMMARY:
@@ -120,10 +136,8 @@ class TrialWriter:
         replace_text(path, text)
 
 
-def _figures(epoch: Epoch | None) -> dict[str, Any] | None:
+def _figures(epoch: Epoch) -> dict[str, Any]:
     """Return what a list shows of an epoch."""
-    if epoch is None:
-        return None
     figures = {
         "epoch": epoch.epoch,
         "train_cost": epoch.train_cost,
