@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -47,21 +48,32 @@ def replace_text(path: Path, text: str) -> None:
     replace_file(path, lambda file: file.write(text.encode("utf-8")))
 
 
-def read_text(path: Path, limit: int) -> str:
-    """Read a UTF-8 text file of at most `limit` bytes.
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Read a regular file of at most `limit` bytes.
 
     Raises:
-        TrialError: The file is missing, unreadable, larger than the limit, or not UTF-8.
+        TrialError: The file is missing, unreadable, larger than the limit, or a pipe or device, which might never end.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise TrialError(f"cannot read {path}: it is not a regular file")
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
         raise TrialError(f"cannot read {path}: {error.strerror or error}") from error
     if len(content) > limit:
         raise TrialError(f"cannot read {path}: it is larger than {limit:,} bytes")
+    return content
+
+
+def read_text(path: Path, limit: int) -> str:
+    """Read a UTF-8 text file of at most `limit` bytes.
+
+    Raises:
+        TrialError: As `read_bytes`, or the file is not UTF-8.
+    """
     try:
-        return content.decode("utf-8")
+        return read_bytes(path, limit).decode("utf-8-sig")  # editors on Windows begin a file with a byte order mark
     except UnicodeDecodeError as error:
         raise TrialError(f"cannot read {path}: byte {error.start + 1} is not UTF-8 text") from error
 

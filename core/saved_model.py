@@ -10,9 +10,9 @@ from core.data.catalog import KNOWN_SETS
 from core.data.dataset import Dataset
 from core.errors import WeightsError
 from core.model import Mlp, architecture_of, load_into
-from core.settings import DataSettings, ModelSettings
+from core.settings import DataSettings, ModelSettings, parse_image_size
 from core.text import printable
-from core.trials.trial import RAN_ON, SETTINGS, Trial
+from core.trials.trial import SETTINGS, Trial
 from core.weights import read_weights
 
 _AXES = 3  # channels, height, width
@@ -56,8 +56,11 @@ def open_model(path: Path) -> SavedModel:
         SettingsError: It belongs to a trial whose settings are wrong.
     """
     weights = read_weights(path)
-    settings, inputs, outputs = architecture_of(weights)
-    trial = Trial(path.parent) if all((path.parent / name).is_file() for name in (SETTINGS, RAN_ON)) else None
+    try:
+        settings, inputs, outputs = architecture_of(weights)
+    except WeightsError as error:
+        raise WeightsError(f"{printable(path)}: {error}") from error
+    trial = Trial(path.parent) if (path.parent / SETTINGS).is_file() else None
     ran_on: dict[str, Any] = {}
     if trial is not None:
         ran_on = trial.ran_on()
@@ -100,7 +103,8 @@ def data_settings_for(saved: SavedModel, asked: DataSettings, source: str | None
         remarks.append(f"these are other images than the trial was trained on ({printable(trained.source, 120)})")
         shape = saved.trained_on.get("image_shape")
         if asked.image_size == "auto" and source not in KNOWN_SETS and isinstance(shape, list) and len(shape) == _AXES:
-            changes["image_size"] = f"{shape[1]}x{shape[2]}"
+            size = f"{shape[1]}x{shape[2]}"
+            changes["image_size"] = size if parse_image_size(size) else "auto"
     return asked.model_copy(update=changes), remarks
 
 

@@ -22,9 +22,10 @@ class Memory:
         weights: Weights, biases and batch-norm statistics.
         gradients: One number per parameter.
         optimizer: What the optimizer remembers per parameter.
-        activations: All that one training batch leaves for its backward pass.
+        activations: All that one training batch leaves for its backward pass, and what its matrix products need.
         evaluation: Inputs and outputs of the widest layers for one chunk of test images.
-        data: All images, one byte a value, and their labels.
+        saving: The weights once more, while they are written.
+        data: All images, one byte a value, and their labels; validation images twice.
     """
 
     weights: int
@@ -32,12 +33,14 @@ class Memory:
     optimizer: int
     activations: int
     evaluation: int
+    saving: int
     data: int
 
     @property
     def total(self) -> int:
-        """Bytes at the peak: a training step and an evaluation never happen at once."""
-        return self.weights + self.gradients + self.optimizer + max(self.activations, self.evaluation) + self.data
+        """Bytes at the peak: training, evaluating and saving never happen at once."""
+        kept = self.weights + self.gradients + self.optimizer + self.data
+        return kept + max(self.activations, self.evaluation, self.saving)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,13 @@ def size_of(settings: Settings, shape: DataShape) -> Size:
         weights=weights,
         gradients=parameters * FLOAT,
         optimizer=parameters * FLOAT * _OPTIMIZER_STATES[settings.training.optimizer],
-        activations=_activation_bytes(settings, shape),
+        activations=_activation_bytes(settings, shape) + _product_bytes(settings, widths),
         evaluation=evaluation_chunk(shape.image.values, shape.test_images)
         * (shape.image.values + 2 * max(widths[1:]))
         * FLOAT,
-        data=(shape.train_images + shape.test_images) * (shape.image.values + 8),
+        saving=weights,
+        data=int(shape.train_images * (1 + settings.data.validation_split) + shape.test_images)
+        * (shape.image.values + 8),
     )
     return Size(parameters, 2 * products, memory)
 
@@ -83,6 +88,16 @@ def evaluation_chunk(values: int, images: int) -> int:
     1,000 are as fast as more and take less memory; fewer, where their inputs would take more than 64 MiB.
     """
     return max(1, min(images, EVALUATION_IMAGES, EVALUATION_BYTES // (values * FLOAT)))
+
+
+def _product_bytes(settings: Settings, widths: list[int]) -> int:
+    """Return the bytes of a fresh gradient and of a repacked copy of the largest weights, as matrix products make them.
+
+    bfloat16 makes copies of all weights besides, half as large, for both directions.
+    """
+    products = [before * after for before, after in itertools.pairwise(widths)]
+    copies = sum(products) * FLOAT if settings.training.precision == "bfloat16" else 0
+    return 2 * max(products) * FLOAT + copies
 
 
 def _activation_bytes(settings: Settings, shape: DataShape) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
+_INTEGER_DIGITS = 20
 _CONTROLS = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: escape sequences begin with one of these
@@ -38,6 +40,31 @@ def shorten(text: str, limit: int) -> str:
         return text
     tail = (limit - 1) // 3
     return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def strict_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text, which may come from anybody.
+
+    Raises:
+        ValueError: It is not JSON, is nested too deeply, or holds NaN, infinity or a number beyond double precision.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_number, parse_float=_finite, parse_int=_small_integer)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse_number(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse_number("a number beyond double precision")
+
+
+def _small_integer(text: str) -> int:
+    return int(text) if len(text) <= _INTEGER_DIGITS else _refuse_number("an integer of so many digits")
 
 
 def one_line_json(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from core.text import printable
 
 _MAX_ENTRIES = 100_000
 _MAX_PICKLE = 16_000_000
+_WIDENING = 4  # a tensor of bytes becomes one of float32
 
 
 def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
@@ -39,8 +41,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     shown = printable(path)
     try:
-        size = path.stat().st_size
-        _check_archive(path, size, shown)
+        size = _check_archive(path, path.stat().st_size, shown)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what old files make torch say is not for the user
             # mapped, so that a tensor which claims more than the file holds takes no memory
@@ -55,17 +56,29 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{shown} is damaged or no file of weights: {printable(_first_line(error), 120)}") from error
     if not isinstance(content, Mapping) or not content:
         raise WeightsError(f"{shown} holds no state_dict")
-    return {_name(key, shown): _tensor(value, str(key), size, shown) for key, value in content.items()}
+    tensors = {_name(key, shown): _tensor(value, str(key), size, shown) for key, value in content.items()}
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > _WIDENING * size:
+        raise WeightsError(f"{shown}: its tensors claim to be larger than the file")
+    return tensors
 
 
-def _check_archive(path: Path, size: int, shown: str) -> None:
-    if path.is_dir():
-        raise WeightsError(f"{shown} is a folder, not a file of weights")
+def _check_archive(path: Path, size: int, shown: str) -> int:
+    """Refuse what torch.save does not write; return how many bytes the archive holds for all tensors together."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise WeightsError(f"{shown} is not a regular file")
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            _check_layout(entries, size, shown)
+            damaged = archive.testzip()  # torch itself compares no checksums
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
         raise WeightsError(f"{shown} is cut off or no file of weights") from error
+    if damaged is not None:
+        raise WeightsError(f"{shown} is damaged: the checksum of {printable(damaged, 60)} is wrong")
+    return sum(entry.file_size for entry in entries if "/data/" in entry.filename)
+
+
+def _check_layout(entries: list[zipfile.ZipInfo], size: int, shown: str) -> None:
     if (
         len(entries) > _MAX_ENTRIES
         or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
@@ -83,7 +96,13 @@ def _name(key: object, shown: str) -> str:
 
 def _tensor(value: object, name: str, size: int, shown: str) -> Tensor:
     named = printable(name, 60)
-    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_complex() or value.is_quantized:
+    if (
+        not isinstance(value, Tensor)
+        or value.layout != torch.strided
+        or value.is_complex()
+        or value.is_quantized
+        or value.device.type != "cpu"
+    ):
         raise WeightsError(f"{shown} holds no state_dict: {named} is no plain tensor")
     if value.numel() * value.element_size() > size:
         raise WeightsError(f"{shown}: {named} claims to be larger than the file")

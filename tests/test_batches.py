@@ -127,5 +127,5 @@ def test_the_validation_split_is_stratified_and_the_same_for_every_seed(digits: 
 
 
 def test_a_split_that_cannot_be_made_is_one_line() -> None:
-    with pytest.raises(DataError, match="validation_split 0.5 cannot divide the training set"):
+    with pytest.raises(DataError, match="validation_split 0.5 of 4 images leaves a class without"):
         split_validation(torch.tensor([0, 1, 1, 1]), 0.5)

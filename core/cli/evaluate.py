@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument per option
     from core.data.dataset import load_data  # noqa: PLC0415
 
     path = (
-        Path(what) if what.endswith((".pt", ".pth")) or Path(what).is_file() else find_trial(home, what).weights(best)
+        Path(what) if what.endswith((".pt", ".pth")) or os.path.isfile(what) else find_trial(home, what).weights(best)
     )
     saved = saved_model.open_model(path)
     if saved.trial is not None and asked.data.normalization != "none":

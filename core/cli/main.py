@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -55,6 +58,10 @@ class _LazyGroup(click.Group):
 @click.pass_context
 def trialbook(context: click.Context, home: Path) -> None:
     """Improve a fully connected image classifier trial by trial."""
+    try:
+        str(home).encode()
+    except UnicodeEncodeError:
+        raise click.UsageError("--home: the directory's name is not UTF-8") from None
     context.obj = home
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -62,9 +69,14 @@ def trialbook(context: click.Context, home: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line and exit: 0, 1 after an error in one line, 2 for wrong usage, 130 after Ctrl-C."""
+    """Run the command line and exit: 0, 1 after an error in one line, 2 for wrong usage, 128 + N after signal N."""
     # threads that spin while they wait take the cores from whatever else runs: two trainings would crawl
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)  # by an exception, so that nothing half built is left behind
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
     sys.exit(run(sys.argv[1:]))
 
 
@@ -82,19 +94,38 @@ def run(arguments: list[str]) -> int:
     except TrialbookError as error:
         for line in str(error).splitlines():
             _complain(line)
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has had enough; what is still buffered must not raise again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (click.Abort, KeyboardInterrupt) as error:
+        if not isinstance(
+            error.__cause__, EOFError
+        ):  # which click takes for a Ctrl-D at a prompt; there are no prompts
+            return INTERRUPTED
+        _complain(_unexpected(error.__cause__))
+    except BrokenPipeError:  # whoever read our output has had enough
+        _drop_output()
+    except OSError as error:
+        _drop_output()
+        _complain(f"{error.filename or 'input or output'}: {error.strerror or error}")
     except Exception as error:
-        _complain(f"unexpected error, please report it: {_where(error)}: {type(error).__name__}: {error}")
+        _complain(_unexpected(error))
     return 1
 
 
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _drop_output() -> None:
+    """Send what is still buffered nowhere: writing it would raise again at the interpreter's end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _complain(message: str) -> None:
-    click.echo(f"trialbook: {printable(message, 2_000)}", err=True)
+    with contextlib.suppress(OSError):  # where even this cannot be written, the exit status tells
+        click.echo(f"trialbook: {printable(message, 2_000)}", err=True)
 
 
-def _where(error: Exception) -> str:
+def _unexpected(error: BaseException) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{Path(frame.filename).name}:{frame.lineno}"
+    where = f"{Path(frame.filename).name}:{frame.lineno}"
+    return f"unexpected error, please report it: {where}: {type(error).__name__}: {error}"

@@ -65,7 +65,8 @@ def _show_history(history: list[Epoch]) -> None:
     extra = (">validation cost", ">validation acc.") if validated else ()
     rows = table(">epoch", ">train cost", ">test cost", *extra, ">train acc.", ">test acc.", ">learning rate", ">s", "")
     for epoch in history:
-        validation = (f"{epoch.validation_cost:.4f}", percent(epoch.validation_accuracy)) if validated else ()
+        cost = "-" if epoch.validation_cost is None else f"{epoch.validation_cost:.4f}"
+        validation = (cost, percent(epoch.validation_accuracy)) if validated else ()
         rows.add_row(
             str(epoch.epoch),
             f"{epoch.train_cost:.4f}",

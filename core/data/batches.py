@@ -31,7 +31,10 @@ def split_validation(labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
     try:
         kept, aside = train_test_split(positions, test_size=fraction, stratify=labels.numpy(), random_state=0)
     except ValueError as error:
-        raise DataError(f"validation_split {fraction:g} cannot divide the training set: {error}") from error
+        raise DataError(
+            f"validation_split {fraction:g} of {len(labels):,} images leaves a class without images to train on or to "
+            "validate on; choose another part, or 0"
+        ) from error
     return torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(aside))
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ import platformdirs
 from numpy.typing import NDArray
 
 from core.errors import DataError
+from core.files import read_bytes
+from core.text import strict_json
 
 VERSION = 1
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 _MAX_DESCRIPTION = 64_000_000
+_ABANDONED = 86_400  # seconds without a change
 
 Arrays = Mapping[str, NDArray[Any]]
 Build = Callable[[Path], dict[str, Any]]
@@ -67,24 +71,45 @@ def is_ready(name: str) -> bool:
 
 def _read(entry: Path, signature: str) -> tuple[Arrays, dict[str, Any]] | None:
     try:
-        path = entry / "description.json"
-        if path.stat().st_size > _MAX_DESCRIPTION:
-            return None
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = strict_json(read_bytes(entry / "description.json", _MAX_DESCRIPTION))
         if description["signature"] != signature:
             return None
         # copy-on-write mapping: read as needed, shared between processes, never written back
-        return {name: np.load(entry / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in ARRAYS}, description
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # absent or damaged: as good as not there, for it can always be built anew
+        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in ARRAYS}
+        return (arrays, description) if _is_sound(arrays, description) else None
+    except Exception:
+        return None
+
+
+def _is_sound(arrays: Arrays, description: dict[str, Any]) -> bool:
+    """Return whether an entry of the cache is what it should be: the disk may have been full, or the power cut."""
+    classes, shapes = description["classes"], set()
+    for part in ("train", "test"):
+        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        if images.dtype != np.uint8 or labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+            return False
+        if not 0 <= labels.min() <= labels.max() < len(classes):
+            return False
+        shapes.add(images.shape[1:])
+    (shape,) = shapes
+    broken = description.get("broken", [])
+    return (
+        len(shape) == len(("channels", "height", "width"))
+        and all(isinstance(name, str) for name in (*classes, description["fingerprint"]))
+        and all(isinstance(at, int) and isinstance(why, str) for at, why in broken)
+    )
 
 
 def _write(entry: Path, signature: str, build: Build) -> None:
     building = entry.with_name(f".{entry.name}.{secrets.token_hex(4)}")
     try:
         building.mkdir(parents=True)
+        _sweep(entry.parent)
         description = {**build(building), "signature": signature}
         (building / "description.json").write_text(json.dumps(description), encoding="utf-8")
+        for path in building.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
         with contextlib.suppress(FileNotFoundError):
             outdated = entry.rename(entry.with_name(f".{entry.name}.{secrets.token_hex(4)}"))
             shutil.rmtree(outdated, ignore_errors=True)
@@ -98,3 +123,11 @@ def _write(entry: Path, signature: str, build: Build) -> None:
         raise DataError(f"cannot keep decoded images in {entry.parent}: {reason}") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what killed processes have left half built."""
+    for path in directory.glob(".*"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < time.time() - _ABANDONED:
+                shutil.rmtree(path)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from core.settings import Settings, parse_image_size
 
@@ -101,4 +101,4 @@ def absolute_source(text: str) -> str:
 
     A trial must find its folder again from wherever it is continued. `./digits` is a folder, `digits` is not.
     """
-    return text if text in KNOWN_SETS else str(Path(text).expanduser().absolute())
+    return text if text in KNOWN_SETS else os.path.abspath(os.path.expanduser(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", "
 MAX_PIXELS = 16_000_000
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"))
 _SIXTEEN_TO_EIGHT_BITS = 257
+_SIXTEEN_BITS = 65535
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # TIFF's tags and values
+_SAMPLE_FORMAT, _UNSIGNED = 339, 1
 
 
 @dataclass(slots=True)
@@ -74,6 +78,8 @@ def inspect_files(files: Sequence[str]) -> Decoded:
 
 
 def _open(file: Path) -> Image.Image:
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise ValueError("not a regular file")  # a pipe would wait for ever
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image = Image.open(file, formats=FORMATS)
@@ -103,10 +109,15 @@ def _decode(file: Path, channels: int, size: tuple[int, int], found: Decoded) ->
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise ValueError("floating-point pixels, whose range is not known")
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    if image.mode == "F" or tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))[0] != _UNSIGNED:
+        raise ValueError("floating-point or signed pixels, whose range is not known")
     if image.mode == "I" or image.mode.startswith("I;16"):  # Pillow's own conversion cuts these off at 255
-        deep = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        deep = np.asarray(image).astype(np.int64)
+        if deep.min() < 0 or deep.max() > _SIXTEEN_BITS:
+            raise ValueError("32-bit pixels, whose range is not known")
+        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            deep = _SIXTEEN_BITS - deep
         return Image.fromarray(np.rint(deep / _SIXTEEN_TO_EIGHT_BITS).astype(np.uint8))
     return image
 

@@ -59,6 +59,8 @@ def list_folder(root: Path) -> Listing:
         return _list_folder(root)
     except OSError as error:
         raise DataError(f"cannot read {printable(error.filename or root)}: {error.strerror or error}") from error
+    except RecursionError:
+        raise DataError(f"{printable(root)}: its folders are nested too deeply") from None
 
 
 def _list_folder(root: Path) -> Listing:
@@ -88,7 +90,9 @@ def _list_folder(root: Path) -> Listing:
                 path = os.path.relpath(entry, root)
                 files.append(path)
                 labels.append(label)
-                digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
+                # the change time and the inode betray a file put in another's place with its size and time
+                state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+                digest.update(f"{path}\0{state}\0".encode(errors="surrogateescape"))
             if part == "train" and len(files) == before:
                 raise DataError(f"{shown}/train/{printable(name, 60)} holds no images")
         if part == "train":
@@ -123,7 +127,7 @@ def _image_files(folder: Path) -> Iterator[tuple[str, os.stat_result | None]]:
 def _status(entry: os.DirEntry[str]) -> os.stat_result:
     try:
         return entry.stat()
-    except FileNotFoundError:  # a dangling link: its own status will do, decoding reports it as broken
+    except OSError:  # a dangling link or a loop: its own status will do, decoding reports it as broken
         return entry.stat(follow_symlinks=False)
 
 

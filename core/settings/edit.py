@@ -52,7 +52,7 @@ def change_settings(settings: Settings, changes: Mapping[str, Any] | Iterable[tu
 
 def field_of(path: str) -> SettingField | None:
     """Return the row of the table for a dotted name such as "model.hidden.2.dropout", or None."""
-    return FIELDS.get(re.sub(r"^model\.hidden\.\d+\.", "model.hidden.*.", path))
+    return FIELDS.get(re.sub(r"^model\.hidden\.\d{1,9}\.", "model.hidden.*.", path))
 
 
 def widths_text(settings: Settings) -> str:
@@ -99,7 +99,7 @@ def _change_widths(document: dict[str, Any], value: Any) -> str | None:
         document["model"]["hidden"] = value
         return None
     text = value.strip()
-    parts = [] if text in ("", "none") else re.split(r"[-,\s]+", text)
+    parts = [] if text in ("", "none") else re.split(r"\s*[-,]\s*|\s+", text)
     if not all(re.fullmatch(r"[0-9]{1,18}", part) for part in parts):
         return f"model.hidden: {_quote(value)} is not allowed; must be widths joined by hyphens, such as 1024-512-64"
     old = list(document["model"]["hidden"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, field_validator
@@ -14,6 +15,9 @@ Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "cosine", "one-cycle"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "tf32", "bfloat16"]
+
+
+LEAST_DEVIATION = 1e-6
 
 
 class _Part(BaseModel):
@@ -71,6 +75,15 @@ class DataSettings(_Part):
         step=Step("add", 0.05),
     )
 
+    @field_validator("source")
+    @classmethod
+    def _can_be_written(cls, value: str) -> str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("must be a name in UTF-8, as the settings are written in it") from None
+        return value
+
     @field_validator("image_size")
     @classmethod
     def _is_a_size(cls, value: str) -> str:
@@ -91,8 +104,8 @@ class DataSettings(_Part):
         given = info.data.get("normalization") == "given"
         if given and "mean" in info.data and len(value) != len(info.data["mean"]):
             raise ValueError("must be as many numbers as the mean")
-        if any(part <= 0 for part in value):
-            raise ValueError("must be numbers over 0")
+        if any(part < LEAST_DEVIATION for part in value):
+            raise ValueError(f"must be numbers from {LEAST_DEVIATION:g}")
         return _only_if_given(value, info)
 
 
@@ -277,7 +290,7 @@ MAX_IMAGE_SIDE = 4096
 def parse_image_size(text: str) -> tuple[int, int] | None:
     """Return (height, width) in pixels from "HEIGHTxWIDTH" or from one number for both; None if it is neither."""
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isascii() and part.isdigit() for part in parts):  # noqa: PLR2004
+    if len(parts) > 2 or not all(re.fullmatch(r"[0-9]{1,4}", part) for part in parts):  # noqa: PLR2004
         return None
     height, width = int(parts[0]), int(parts[-1])
     return (height, width) if 1 <= height <= MAX_IMAGE_SIDE and 1 <= width <= MAX_IMAGE_SIDE else None

@@ -11,9 +11,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from core.errors import TrialError
 from core.events import Epoch
-from core.files import cannot_write
+from core.files import cannot_write, read_bytes
 
 MAX_BYTES = 100_000_000
 _LINE = re.compile(rb'(\{.*), "crc32": "([0-9a-f]{8})"\}')
@@ -56,12 +55,7 @@ def read_history(path: Path) -> tuple[list[Epoch], list[str]]:
     Raises:
         TrialError: The file cannot be read.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise TrialError(f"cannot read {path}: it is larger than {MAX_BYTES:,} bytes")
-        content = path.read_bytes()
-    except OSError as error:
-        raise TrialError(f"cannot read {path}: {error.strerror or error}") from error
+    content = read_bytes(path, MAX_BYTES)
     epochs, problems = [], []
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
         epoch = _parse(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def find_trial(home: Path, text: str) -> Trial:
         return trials[-1]
     # an id comes before a path, a path before a name, and each only if it is the whole
     exact = [trial for trial in trials if trial.id == text]
-    if not exact and (Path(text) / SETTINGS).is_file():
+    if not exact and os.path.isfile(Path(text) / SETTINGS):  # unlike Path.is_file, never raises
         return Trial(Path(text).absolute())
     for found in (
         exact,

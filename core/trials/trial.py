@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from core.errors import TrialError
 from core.events import Epoch
 from core.files import read_text
 from core.settings import Settings, read_settings
+from core.text import strict_json
 from core.trials.history import read_history
 
 SETTINGS = "settings.toml"
@@ -120,7 +120,7 @@ class Trial:
             with (self.directory / PREDICTIONS).open("rb") as file:
                 file.seek((epoch - 1) * size)
                 content = file.read(size)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError, MemoryError) as error:
             raise TrialError(f"cannot read {self.directory / PREDICTIONS}: {error}") from error
         if len(content) != size:
             raise TrialError(f"{self.directory / PREDICTIONS} holds no epoch {epoch}")
@@ -129,8 +129,8 @@ class Trial:
     def _json(self, name: str) -> dict[str, Any]:
         path = self.directory / name
         try:
-            values = json.loads(read_text(path, _MAX_JSON))
-        except (ValueError, RecursionError) as error:
+            values = strict_json(read_text(path, _MAX_JSON))
+        except ValueError as error:
             raise TrialError(f"cannot read {path}: it is not JSON") from error
         if not isinstance(values, dict):
             raise TrialError(f"cannot read {path}: it is not a JSON object")

@@ -79,7 +79,7 @@ class TrialWriter:
             replace_text(self.trial.directory / RAN_ON, json.dumps(ran_on, indent=1) + "\n")
             write_about(self.trial, about)
             self._write_summary()
-        except TrialbookError:
+        except BaseException:
             shutil.rmtree(self.trial.directory, ignore_errors=True)
             raise
 
