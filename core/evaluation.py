@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from core.accuracy import accuracy_interval
 from core.data.dataset import Dataset
 from core.data.normalize import Normalizer, make_normalizer
 from core.device import choose_device, memory_errors_explained
@@ -24,7 +24,6 @@ from core.settings import DataSettings, Device, TrainingSettings
 from core.text import printable
 from core.trials.trial import RAN_ON
 
-CONFIDENCE = 0.95
 CALIBRATION_BINS = 15
 SHOWN_MISTAKES = 20
 
@@ -126,12 +125,6 @@ def evaluate(
         raise WeightsError(f"{printable(saved.path)}: the network's outputs are not finite on this data")
     confidence, predicted = logits.softmax(1).max(1)
     return _scores(data, cost, predicted.cpu().numpy(), confidence.cpu().double().numpy())
-
-
-def accuracy_interval(right: int, images: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval (Wilson 1927) of an accuracy of `right` out of `images`."""
-    interval = binomtest(right, images).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def _scores(data: Dataset, cost: float, predicted: NDArray[Any], confidence: NDArray[Any]) -> Evaluation:

@@ -15,7 +15,7 @@ from core.data.normalize import Normalizer
 from core.device import device_name
 from core.process import this_process
 
-_PACKAGES = ("trialbook", "torch", "torchvision", "numpy", "pillow", "scikit-learn")
+_PACKAGES = ("trialbook", "torchvision", "numpy", "pillow", "scikit-learn")
 _CPU_INFO = Path("/proc/cpuinfo")
 _SOURCE = Path(__file__).resolve().parent.parent
 
@@ -30,6 +30,7 @@ def describe_run(device: torch.device, data: Dataset, normalize: Normalizer) -> 
     return {
         "versions": {
             "python": platform.python_version(),
+            "torch": torch.__version__,  # with its build, which the package's metadata leave out
             **{name: _version(name) for name in _PACKAGES},
         },
         "platform": platform.platform(),

@@ -80,13 +80,13 @@ class Mlp(nn.Module):
         self._activations = [ACTIVATIONS[layer.activation] for layer in settings.hidden]
         before = inputs
         for number, layer in enumerate(settings.hidden, 1):
-            self.add_module(f"linear{number}", _linear(before, layer.width, generator))
+            self.add_module(f"linear{number}", _Linear(before, layer.width, generator))
             if layer.batch_norm:
                 self.add_module(f"bn{number}", nn.BatchNorm1d(layer.width))
             if layer.dropout:
                 self.add_module(f"dropout{number}", Dropout(layer.dropout))
             before = layer.width
-        self.add_module(f"linear{len(settings.hidden) + 1}", _linear(before, classes, generator))
+        self.add_module(f"linear{len(settings.hidden) + 1}", _Linear(before, classes, generator))
         covered = [layer.l2 for layer in settings.hidden] + [settings.output.l2]
         self._covered = [number for number, l2 in enumerate(covered, 1) if l2]
 
@@ -125,12 +125,16 @@ class Mlp(nn.Module):
         return values if module is None else cast(Tensor, module(values))
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """Return a Linear with torch's own initialization (He et al. 2015 with a = sqrt 5), drawn from the generator."""
-    linear: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
-    nn.init.kaiming_uniform_(linear.weight, a=math.sqrt(5), generator=generator)
-    nn.init.uniform_(linear.bias, -1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator=generator)
-    return linear
+class _Linear(nn.Linear):
+    """A Linear with torch's own initialization (He et al. 2015 with a = sqrt 5), drawn from a given generator."""
+
+    def __init__(self, inputs: int, outputs: int, generator: torch.Generator) -> None:
+        super().__init__(inputs, outputs)
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5), generator=generator)
+        nn.init.uniform_(self.bias, -1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator=generator)
+
+    def reset_parameters(self) -> None:
+        """Draw nothing: nn.Linear's own way would draw from the global random numbers."""
 
 
 def architecture_of(weights: Mapping[str, Tensor]) -> tuple[ModelSettings, int, int]:

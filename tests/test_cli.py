@@ -248,6 +248,73 @@ def test_a_reader_that_has_enough_is_no_error(home: Path) -> None:
     assert len(ran.stdout.splitlines()) == 1
 
 
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full", "2>&- >&-", "2>/dev/full >/dev/full"])
+@pytest.mark.parametrize("command", ["presets", "trials --json", "train --epochs 1 --hidden 8"])
+def test_an_output_that_cannot_be_written_is_one_line(home: Path, command: str, redirection: str) -> None:
+    line = f"{sys.executable} -m core --home {home} {command} {redirection}"
+    ran = subprocess.run(["sh", "-c", line], cwd=ROOT, capture_output=True, text=True, env=os.environ, check=False)
+    assert ran.returncode == (0 if ">&-" in redirection else 1)
+    assert ran.stderr in ("", "trialbook: input or output: No space left on device\n")
+
+
+def test_a_signal_while_images_are_decoded_leaves_nothing(tmp_path: Path) -> None:
+    source = make_image(tmp_path / "one.png", 1, size=(300, 300))
+    for part in ("train", "test"):
+        (tmp_path / "many" / part / "a").mkdir(parents=True)
+        for number in range(3000):
+            os.link(source, tmp_path / "many" / part / "a" / f"{number}.png")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "core", "--home", str(tmp_path), "train", "--data", str(tmp_path / "many")]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    images = tmp_path / "cache/trialbook/images"
+    while not list(images.glob(".many-*/all.npy")):
+        time.sleep(0.02)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (143, b"")
+    assert list(images.iterdir()) == []
+    assert not (tmp_path / "saved_models").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "--set", "model.hidden.99999999999.width=1"),
+        ("train", "--data", "~nobody-of-this-name/x"),
+        ("show", "a" * 5000),
+        ("evaluate", "a" * 5000),
+        ("train", "--from", "a" * 5000),
+        ("train", "--data", "bad\udcff"),
+        ("train", "--set", f"data.image_size={'9' * 5000}"),
+        ("train", "--set", "data.validation_split=0.9", "--data", "."),
+    ],
+)
+def test_odd_arguments_are_one_plain_line(trialbook: Trialbook, arguments: tuple[str, ...]) -> None:
+    ran = trialbook(*arguments)
+    assert ran.status == 1
+    assert len(ran.complaints) == 1
+    assert "unexpected" not in ran.err
+
+
+def test_a_byte_order_mark_is_no_mistake(trialbook: Trialbook, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("\ufeff[training]\nepochs = 1\n", encoding="utf-8")
+    assert trialbook("train", "--settings", tmp_path / "s.toml", "--hidden", "8").status == 0
+
+
+def test_evaluate_goes_on_without_broken_images_when_asked(trialbook: Trialbook, folder: Path) -> None:
+    trial = trialbook("train", "--data", folder, *QUICK, "--json").events()[-1]["trial"]
+    (folder / "test/ant/broken.png").write_text("x")
+    assert "--skip-broken goes on without them" in trialbook("evaluate", trial).err
+    ran = trialbook("evaluate", trial, "--skip-broken")
+    assert ran.status == 0
+    assert "left out: 1 of 37 images" in ran.err
+    assert "the images have changed" not in ran.err
+    refused = trialbook("evaluate", trial, "--set", "data.normalization=cifar10")
+    assert refused.status == 2
+    assert "is for bare files" in refused.err
+
+
 def test_trialbook_home_is_read_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

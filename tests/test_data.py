@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -156,14 +158,80 @@ def test_the_cache_is_used_until_the_folder_changes(folder: Path, monkeypatch: p
     assert len(load(folder).train) == 23
 
 
-def test_a_damaged_cache_is_built_anew(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("train_images.npy", lambda content: content[:-1]),
+        ("train_images.npy", lambda _: b""),
+        ("test_labels.npy", lambda _: b""),
+        ("test_labels.npy", lambda content: content[:-8] + b"\x09" + bytes(7)),
+        ("test_images.npy", lambda content: content.replace(b"|u1", b"|i1")),
+        ("description.json", lambda _: b"[" * 100_000),
+        ("description.json", lambda content: content.replace(b'"broken": []', b'"broken": [[1]]')),
+        ("description.json", lambda content: content.replace(b'["ant", "bee"]', b"null")),
+        ("description.json", lambda content: content.replace(b'["ant", "bee"]', b'["ant"]')),
+    ],
+)
+def test_a_damaged_cache_is_built_anew(folder: Path, name: str, damage: Callable[[bytes], bytes]) -> None:
     first = load(folder)
-    entries = list((cache.cache_directory() / "images").glob("images-*"))
-    for entry in entries:
-        content = (entry / "train_images.npy").read_bytes()
-        (entry / "train_images.npy").write_bytes(content[:-1])
+    entry = max((cache.cache_directory() / "images").glob("images-*"), key=lambda path: path.stat().st_ctime_ns)
+    content = (entry / name).read_bytes()
+    (entry / name).write_bytes(damage(content))
+    assert (entry / name).read_bytes() != content
     assert load(folder).fingerprint == first.fingerprint
     assert not [path for path in (cache.cache_directory() / "images").iterdir() if path.name.startswith(".")]
+
+
+def test_a_file_in_anothers_place_is_noticed(tmp_path: Path) -> None:
+    """Same names, sizes and times: two images change places, and one is overwritten keeping its time."""
+    for part in ("train", "test"):
+        for number, name in enumerate(("a", "b")):
+            make_image(tmp_path / part / name / "0.bmp", number)
+            os.utime(tmp_path / part / name / "0.bmp", ns=(1, 1))
+    first = load(tmp_path)
+    one, other = tmp_path / "train/a/0.bmp", tmp_path / "train/b/0.bmp"
+    one.rename(tmp_path / "aside")
+    other.rename(one)
+    (tmp_path / "aside").rename(other)
+    swapped = load(tmp_path)
+    assert torch.equal(swapped.train.images, first.train.images.flip(0))
+    make_image(one, 77)
+    os.utime(one, ns=(1, 1))
+    assert not torch.equal(load(tmp_path).train.images, swapped.train.images)
+
+
+def test_what_killed_processes_left_is_swept_after_a_day(folder: Path) -> None:
+    load(folder)
+    images = cache.cache_directory() / "images"
+    for name, age in ((".old-1.abcd", 100_000), (".new-1.abcd", 10)):
+        (images / name).mkdir()
+        os.utime(images / name, (time.time() - age,) * 2)
+    make_image(folder / "train/ant/new.png", 1)
+    load(folder)
+    assert not (images / ".old-1.abcd").exists()
+    (images / ".new-1.abcd").rmdir()
+
+
+def test_pipes_and_loops_are_broken_images_and_nothing_waits_for_them(folder: Path) -> None:
+    os.mkfifo(folder / "train/ant/pipe.png")
+    (folder / "train/ant/loop.png").symlink_to("loop.png")
+    with pytest.raises(DataError, match=r"2 of 38 images cannot be read.*loop\.png .*pipe\.png \(not a regular file\)"):
+        load(folder)
+    assert len(load(folder, skip_broken=True).train) == 24
+
+
+def test_pixels_of_unknown_range_are_broken_and_white_may_be_zero(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        make_image(tmp_path / part / "a" / "0.png", 1, mode="L")
+    path = tmp_path / "train/a/1.tif"
+    Image.fromarray(np.full((8, 8), 70_000, dtype=np.int32)).save(path)
+    with pytest.raises(DataError, match="1.tif .*whose range is not known"):
+        load(tmp_path)
+    Image.fromarray(np.full((8, 8), 0.5, dtype=np.float32)).save(path)
+    with pytest.raises(DataError, match="floating-point"):
+        load(tmp_path)
+    Image.fromarray(np.full((8, 8), 65535, dtype=np.uint16)).save(path, tiffinfo={262: 0})
+    assert load(tmp_path).train.images[1].unique().tolist() == [0]
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(

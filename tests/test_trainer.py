@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from core.control import Control
 from core.data.dataset import Dataset
+from core.early_stopping import best_epoch, epochs_without_improvement
 from core.errors import DivergedError, TrainingError
 from core.events import Epoch, EpochFinished, Outcome, Paused, Progress, Resumed, TrainerEvent
 from core.model import Mlp
@@ -65,7 +66,7 @@ def test_a_step_is_autograds_step_through_the_formula(optimizer: str, batch: int
         own.zero_grad()
         loss = functional.cross_entropy(own(x), y)
         loss.backward()
-        assert float(loss + penalized.penalty(size)) == pytest.approx(float(cost), rel=1e-12)
+        assert float(loss.detach() + penalized.penalty(size)) == pytest.approx(float(cost.detach()), rel=1e-12)
         plain.step()
         penalized.step(size, 0.01)
         for (name, mine), theirs in zip(own.named_parameters(), other.parameters(), strict=True):
@@ -295,3 +296,35 @@ def test_bfloat16_learns_nearly_the_same(digits: Dataset) -> None:
     rough, _ = run(Trainer(change_settings(base, {"training.precision": "bfloat16"}), digits))
     assert epochs_of(rough)[-1].train_cost == pytest.approx(epochs_of(exact)[-1].train_cost, rel=0.05)
     assert epochs_of(rough)[-1].train_cost != epochs_of(exact)[-1].train_cost
+
+
+@pytest.mark.parametrize("end", ["stop", "finish_epoch"])
+def test_a_pause_after_the_end_was_asked_for_waits_for_nothing(small: Settings, digits: Dataset, end: str) -> None:
+    control = Control()
+    generator = Trainer(slow(small), digits).run(control)
+    next(event for event in generator if isinstance(event, Progress))
+    getattr(control, end)()
+    control.pause()
+    assert not any(isinstance(event, Paused | Resumed) for event in generator)
+
+
+def test_a_stop_during_a_pause_does_not_resume(small: Settings, digits: Dataset) -> None:
+    control = Control()
+    generator = Trainer(slow(small), digits).run(control)
+    next(event for event in generator if isinstance(event, Progress))
+    control.pause()
+    assert isinstance(next(generator), Paused)
+    control.stop()
+    assert list(generator) == []
+
+
+def epoch(number: int, cost: float) -> Epoch:
+    return Epoch(number, 1.0, 1.0, 0.5, cost, 0.5, None, None, 0.1, 1.0, 1.0)
+
+
+def test_best_and_waiting_are_read_off_the_history() -> None:
+    history = [epoch(at + 1, cost) for at, cost in enumerate((3.0, 2.0, 1.95, 1.95, 2.5))]
+    assert best_epoch(history) == history[2]
+    assert best_epoch([]) is None
+    assert [epochs_without_improvement(history[:end], 0.0) for end in range(6)] == [0, 0, 0, 0, 1, 2]
+    assert [epochs_without_improvement(history[:end], 0.1) for end in range(6)] == [0, 0, 0, 1, 2, 3]

@@ -243,6 +243,26 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small: Settings, digits: Data
         assert all(len(listed.trial.predictions(epoch.epoch)) == 360 for epoch in history)
 
 
+def test_an_epoch_that_cannot_be_written_whole_is_undone(
+    small: Settings, digits: Dataset, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = train(small, digits, home=home)
+    started = next(events)
+    assert isinstance(started, Started)
+    next(event for event in events if isinstance(event, EpochFinished))
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("core.files.os.fsync", fail)
+    with pytest.raises(TrialError, match="No space left on device"):
+        list(events)
+    monkeypatch.undo()
+    assert len(started.trial.history()[0]) == 1
+    assert (started.trial.directory / "predictions").stat().st_size == 360
+    assert started.trial.summary()["last"]["epoch"] == 1
+
+
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file"
     replace_text(path, "old")
@@ -310,6 +330,18 @@ def test_a_damaged_file_spoils_no_list(
     (listed,) = list_trials(home)
     assert listed.trial == trial
     assert listed.status in ("finished", "damaged", "{}")
+
+
+@pytest.mark.parametrize("name", ["summary.json", "about.json", "history.jsonl", "settings.toml"])
+def test_a_pipe_in_a_files_place_is_not_waited_for(small: Settings, digits: Dataset, home: Path, name: str) -> None:
+    trial, _ = trained(change_settings(small, {"training.epochs": 1}), digits, home)
+    (trial.directory / name).unlink()
+    os.mkfifo(trial.directory / name)
+    list_trials(home)
+    trial.about()
+    if name == "history.jsonl":
+        with pytest.raises(TrialError, match="is not a regular file"):
+            trial.history()
 
 
 def test_name_and_note_may_change_while_the_trial_runs(small: Settings, digits: Dataset, home: Path) -> None:

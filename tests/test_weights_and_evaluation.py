@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
+from scipy.stats import binomtest
 from torch.nn import functional
 from torchmetrics.functional.classification import (
     multiclass_calibration_error,
@@ -21,9 +22,10 @@ from torchmetrics.functional.classification import (
     multiclass_recall,
 )
 
+from core.accuracy import accuracy_interval
 from core.data.dataset import Dataset, load_data
 from core.errors import DataError, TrialbookError, WeightsError
-from core.evaluation import accuracy_interval, evaluate
+from core.evaluation import evaluate
 from core.model import Mlp
 from core.saved_model import data_remarks, data_settings_for, open_model
 from core.session import train
@@ -82,6 +84,7 @@ HOSTILE = {
     "empty dict": (saved({}), "holds no state_dict"),
     "number": (saved({"linear1.weight": 3}), "linear1.weight is no plain tensor"),
     "no name": (saved({3: torch.zeros(1)}), "3 is no name"),
+    "meta": (saved({"a": torch.zeros(2, device="meta")}), "a is no plain tensor"),
     "sparse": (saved({"a": torch.zeros(2, 2).to_sparse()}), "a is no plain tensor"),
     "complex": (saved({"a": torch.zeros(2, dtype=torch.complex64)}), "a is no plain tensor"),
     "nan": (saved({"linear1.weight": torch.tensor([float("nan")])}), "linear1.weight holds NaN or infinity"),
@@ -139,8 +142,21 @@ def test_code_in_a_pickle_does_not_run(tmp_path: Path) -> None:
 def test_missing_files_and_folders_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="No such file"):
         read_weights(tmp_path / "none.pt")
-    with pytest.raises(WeightsError, match="is a folder"):
-        read_weights(tmp_path)
+    os.mkfifo(tmp_path / "pipe.pt")
+    for path in (tmp_path, tmp_path / "pipe.pt", Path("/dev/zero")):
+        with pytest.raises(WeightsError, match="is not a regular file"):
+            read_weights(path)
+
+
+def test_a_hole_in_the_weights_is_noticed(tmp_path: Path) -> None:
+    """A block of zeros, as a crash leaves it, in the middle of a tensor."""
+    path = tmp_path / "model.pt"
+    path.write_bytes(GOOD)
+    weight = Mlp(LAYERS, 5, 3).state_dict()["linear1.weight"].numpy().tobytes()
+    start = GOOD.index(weight[40:80])
+    path.write_bytes(GOOD[:start] + bytes(40) + GOOD[start + 40 :])
+    with pytest.raises(WeightsError, match="is damaged: the checksum of archive/data/0 is wrong"):
+        read_weights(path)
 
 
 def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
@@ -217,13 +233,10 @@ def test_scores_are_those_of_torchmetrics(trial: Trial, digits: Dataset) -> None
     assert first.predicted == str(int(probabilities[first.index].argmax()))
 
 
-def test_the_interval_is_wilsons() -> None:
-    z, p, n = norm.ppf(0.975), 0.5808, 10_000
-    middle, spread = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    wanted = ((middle - spread) / (1 + z * z / n), (middle + spread) / (1 + z * z / n))
-    assert accuracy_interval(5808, 10_000) == pytest.approx(wanted)
-    assert accuracy_interval(0, 5)[0] == 0
-    assert accuracy_interval(5, 5)[1] == 1
+@pytest.mark.parametrize(("right", "images"), [(5808, 10_000), (0, 5), (5, 5), (1, 3), (359, 360)])
+def test_the_interval_is_wilsons_as_scipy_has_it(right: int, images: int) -> None:
+    wanted = binomtest(right, images).proportion_ci(0.95, method="wilson")
+    assert accuracy_interval(right, images) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
 
 
 def test_a_network_that_does_not_suit_the_data_is_one_line(trial: Trial, folder: Path, tmp_path: Path) -> None:

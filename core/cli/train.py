@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from core.accuracy import accuracy_interval
 from core.cli.options import chosen_settings, trial_options
 from core.cli.output import bar, err, loading_progress, out, percent, remark, say
 from core.control import Control
@@ -181,8 +182,6 @@ def _row(epoch: Epoch, is_best: bool) -> str:
 
 
 def _conclude(event: Finished, images: int, rows: Console) -> None:
-    from core.evaluation import accuracy_interval  # noqa: PLC0415 - scipy; only the end of a training needs it
-
     last, best = event.outcome.last, event.outcome.best
     if event.outcome.reason:
         say(event.outcome.reason, to=rows)

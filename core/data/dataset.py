@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.data.cache import ARRAYS, cached_arrays
+from core.data.cache import ARRAYS, Arrays, cached_arrays
 from core.data.catalog import KNOWN_SETS, DataShape, ImageShape
 from core.data.folder import Listing, OnProgress, broken_message, decode_folder, list_folder
 from core.errors import DataError
@@ -91,20 +90,32 @@ def load_data(settings: DataSettings, on_progress: OnProgress = _ignore) -> Data
     return _folder_set(settings, on_progress)
 
 
-@functools.cache
 def _digits() -> Dataset:
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - takes a second
+    def build(target: Path) -> dict[str, Any]:
+        arrays, description = _built_in_digits()
+        _save(target, arrays)
+        return description
+
+    try:
+        found = cached_arrays("digits", "digits", "", build)
+    except DataError:
+        found = None  # the built-in data set must be there also where nothing can be written
+    return _dataset("digits", *(found or _built_in_digits()))
+
+
+def _built_in_digits() -> tuple[Arrays, dict[str, Any]]:
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - takes seconds, which the cache saves
     from sklearn.model_selection import train_test_split  # noqa: PLC0415
 
     values, labels = load_digits(return_X_y=True)
     images = np.rint(values.reshape(-1, 1, 8, 8) * (255 / _DIGIT_MAX)).astype(np.uint8)
     test_images = KNOWN_SETS["digits"].test_images
     train_x, test_x, train_y, test_y = train_test_split(
-        images, labels, test_size=test_images, stratify=labels, random_state=0
+        images, labels.astype(np.int64), test_size=test_images, stratify=labels, random_state=0
     )
-    arrays = {"train_images": train_x, "train_labels": train_y, "test_images": test_x, "test_labels": test_y}
+    arrays = dict(zip(ARRAYS, (train_x, train_y, test_x, test_y), strict=True))
     classes = tuple(str(digit) for digit in range(10))
-    return _dataset("digits", arrays, {"classes": classes, "fingerprint": _fingerprint(arrays, classes)})
+    return arrays, {"classes": classes, "fingerprint": _fingerprint(arrays, classes)}
 
 
 def _known_set(name: str, on_progress: OnProgress) -> Dataset:
@@ -114,8 +125,7 @@ def _known_set(name: str, on_progress: OnProgress) -> Dataset:
         download_set(name, on_progress)
         train, test, classes = read_set(name)
         arrays: dict[str, NDArray[Any]] = dict(zip(ARRAYS, (*train, *test), strict=True))
-        for file, array in arrays.items():
-            np.save(target / f"{file}.npy", array, allow_pickle=False)
+        _save(target, arrays)
         return {"classes": classes, "fingerprint": _fingerprint(arrays, classes)}
 
     found = cached_arrays(name, name, "", build)
@@ -168,13 +178,17 @@ def _divide(listing: Listing, broken: tuple[tuple[int, str], ...], target: Path)
         raise DataError(f"{broken_message(listing, broken)}; no image of {listing.classes[min(missing)]} is left")
     del everything
     (target / "all.npy").unlink()
-    for file, array in arrays.items():
-        np.save(target / f"{file}.npy", array, allow_pickle=False)
+    _save(target, arrays)
     fingerprint = _fingerprint(arrays, listing.classes)
     return {"classes": listing.classes, "fingerprint": fingerprint, "broken": broken}
 
 
-def _fingerprint(arrays: dict[str, NDArray[Any]], classes: tuple[str, ...]) -> str:
+def _save(target: Path, arrays: Arrays) -> None:
+    for name, array in arrays.items():
+        np.save(target / f"{name}.npy", array, allow_pickle=False)
+
+
+def _fingerprint(arrays: Arrays, classes: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(f"{name}{arrays[name].shape}{arrays[name].dtype}".encode())
