@@ -156,19 +156,18 @@ def _one_batch(settings: Settings, data: Dataset) -> Finding:
 
 
 def _time(trainer: Trainer, data: Dataset) -> Finding:
-    start = time.monotonic()
-    images, seconds = 0, 0.0
+    start = begun = time.monotonic()
+    images = 0
     for step, (inputs, labels) in enumerate(trainer.batches.epoch(1)):
-        began = time.monotonic()
         trainer.step(inputs, labels, trainer.settings.training.learning_rate)
         synchronize(trainer.device)
         if step == 0 and len(trainer.batches) > 1:
-            continue  # the first step allocates
+            begun = time.monotonic()  # the first step allocates
+            continue
         images += len(labels)
-        seconds += time.monotonic() - began
         if time.monotonic() - start > SECONDS:
             break
-    epoch = seconds / images * trainer.batches.images
+    epoch = (time.monotonic() - begun) / images * trainer.batches.images
     test = data.test.images[:TIMED_IMAGES].to(trainer.device)
     start = time.monotonic()
     logits_of(trainer.model, test, trainer.normalize)
