@@ -196,6 +196,7 @@ def test_lists_for_people(trialbook: Trialbook) -> None:
     presets = trialbook("presets").lines
     assert sum(line.startswith("trial-") for line in presets) == 26
     assert "58.08 %" in presets[-1]
+    assert "the final network" in presets[-1]
     names = [line.split()[0] for line in trialbook("data").lines[1:7]]
     assert names == ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "svhn"]
     assert "Commands:" in trialbook().out

@@ -23,6 +23,8 @@ from core.data.folder import OnProgress
 from core.text import printable
 
 out = Console(highlight=False, soft_wrap=True)
+_WIDE = 110  # columns
+_ID_WIDTH = 20
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -42,12 +44,22 @@ def cell(text: object, style: str = "") -> Text:
 
 
 def table(*columns: str, title: str = "") -> Table:
-    """Return an empty table; a column whose heading begins with ">" is for numbers."""
+    """Return an empty table; a heading begins with ">" for numbers and with "=" for what must not be cut."""
     new = Table(box=None, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
     for column in columns:
-        number = column.startswith(">")
-        new.add_column(column.removeprefix(">"), justify="right" if number else "left", no_wrap=number)
+        kind, heading = (column[0], column[1:]) if column[:1] in (">", "=") else ("", column)
+        new.add_column(
+            heading,
+            justify="right" if kind == ">" else "left",
+            no_wrap=bool(kind),
+            min_width=max(len(heading), _ID_WIDTH if kind == "=" else 0) if kind else None,
+        )
     return new
+
+
+def is_wide() -> bool:
+    """Return whether there is room for every column: in a wide terminal, and where there is none."""
+    return not sys.stdout.isatty() or out.width >= _WIDE
 
 
 def print_table(new: Table) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from core.cli.output import percent, print_table, table
+from core.cli.output import is_wide, percent, print_table, table
 from core.presets import all_presets
 from core.settings import show_value, widths_text
 
@@ -15,18 +15,18 @@ def presets() -> None:
 
     trial-0 to trial-25 are the reference history; "assumed" names what its log leaves open.
     """
-    rows = table("preset", "data", "hidden", "dropout", ">lambda", ">epochs", ">reported", "about", "assumed")
+    wide = is_wide()
+    more = ("data", "dropout", "about", "assumed") if wide else ()
+    rows = table("preset", "hidden", ">lambda", ">epochs", ">reported", *more)
     for preset in all_presets().values():
         settings = preset.settings
+        dropout = " ".join(show_value(layer.dropout) for layer in settings.model.hidden)
         rows.add_row(
             preset.name,
-            settings.data.source,
             widths_text(settings),
-            " ".join(show_value(layer.dropout) for layer in settings.model.hidden),
             show_value(settings.training.l2_lambda),
             str(settings.training.epochs),
             percent(preset.reported_accuracy),
-            preset.about,
-            ", ".join(preset.assumed),
+            *((settings.data.source, dropout, preset.about, ", ".join(preset.assumed)) if wide else ()),
         )
     print_table(rows)

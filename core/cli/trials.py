@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
-from core.cli.output import cell, percent, print_table, say, table
+from core.cli.output import cell, is_wide, percent, print_table, say, table
 from core.text import one_line_json
 from core.trials.store import DIRECTORY, Listed, list_trials
+
+_WIDE_ONLY = (">best", ">test cost", "hidden")
 
 
 def result_of(listed: Listed) -> dict[str, Any]:
@@ -30,24 +32,28 @@ def trials(home: Path, *, as_json: bool) -> None:
     if not listed:
         say(f"{home / DIRECTORY} holds no trials; `trialbook train` makes the first")
         return
-    rows = table("trial", "status", ">epoch", ">accuracy", ">best", ">test cost", "hidden", "data", "name and note")
+    wide = is_wide()
+    rows = table("=trial", "status", ">epoch", ">accuracy", *(_WIDE_ONLY if wide else ()), "data", "name and note")
     for trial in listed:
-        rows.add_row(*_cells(trial))
+        rows.add_row(*_cells(trial, wide))
     print_table(rows)
 
 
-def _cells(listed: Listed) -> list[Any]:
+def _cells(listed: Listed, wide: bool) -> list[Any]:
     summary = listed.summary
     last, best = (part if isinstance(part, dict) else {} for part in (summary.get("last"), summary.get("best")))
-    cost = last.get("test_cost")
+    cost = _number(last.get("test_cost"))
+    more = [
+        cell(percent(_number(best.get("test_accuracy")))),
+        cell("-" if cost is None else f"{cost:.4f}"),
+        cell(summary.get("hidden", "-")),
+    ]
     return [
         cell(listed.trial.id),
         cell(listed.status, "green" if listed.status == "running" else ""),
         cell(f"{last.get('epoch', 0)}/{summary.get('epochs', '-')}"),
         cell(percent(_number(last.get("test_accuracy")))),
-        cell(percent(_number(best.get("test_accuracy")))),
-        cell("-" if _number(cost) is None else f"{cost:.4f}"),
-        cell(summary.get("hidden", "-")),
+        *(more if wide else []),
         cell(Path(str(summary.get("source", "-"))).name),
         cell("  ".join(text for text in (listed.about.name, listed.about.note) if text)),
     ]
