@@ -151,7 +151,7 @@ def test_a_summary_never_exceeds_a_kilobyte(
         settings,
         {},
         About(),
-        parent="20261124-111111-aaaa",
+        parent="20261124-111111-00aaaa",
         parameters=10**15,
         best_by="validation cost",
     )

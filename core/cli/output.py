@@ -24,7 +24,7 @@ from core.text import printable
 
 out = Console(highlight=False, soft_wrap=True)
 _WIDE = 110  # columns
-_ID_WIDTH = 20
+_ID_WIDTH = 22
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

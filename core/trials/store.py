@@ -17,7 +17,7 @@ from core.text import printable
 from core.trials.trial import RAN_ON, SETTINGS, About, Trial
 
 DIRECTORY = "saved_models"
-_ID = re.compile(r"\d{8}-\d{6}-[a-z2-7]{4}")
+_ID = re.compile(r"\d{8}-\d{6}-\d{2}[a-z2-7]{4}")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -46,8 +46,10 @@ def new_directory(home: Path) -> Path:
     """
     parent = home / DIRECTORY
     while True:
-        time = datetime.now().strftime("%Y%m%d-%H%M%S")
-        path = parent / f"{time}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
+        now = datetime.now()
+        # down to the hundredth of a second, so that trials made by a script one after the other stay in their order
+        time = f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 10_000:02}"
+        path = parent / (time + "".join(secrets.choice(_LETTERS) for _ in range(4)))
         try:
             parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
