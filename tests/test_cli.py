@@ -83,6 +83,8 @@ def test_every_way_to_begin(trialbook: Trialbook, tmp_path: Path) -> None:
     )
     assert third.status == 0
     assert "from trial-25" in third.out
+    assert "changed  data: cifar10 -> digits" in third.lines
+    assert "         batch size" not in third.out
 
 
 def test_the_same_command_gives_the_same_weights(trialbook: Trialbook) -> None:

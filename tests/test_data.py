@@ -106,7 +106,8 @@ def test_broken_files_are_named_counted_and_only_left_out_when_asked(folder: Pat
     message = str(caught.value)
     assert message.startswith("4 of 37 images cannot be read: train/ant/00.png (")
     assert "train/bee/01.png (not an image in a known format)" in message
-    assert message.endswith("and 1 more; --skip-broken goes on without them")
+    assert all(name in message for name in ("test/bee/02.png", "train/ant/gone.png (No such file or directory)"))
+    assert message.endswith("; --skip-broken goes on without them")
     assert "\n" not in message
     data = load(folder, skip_broken=True)
     assert (len(data.train), len(data.test)) == (22, 11)
@@ -114,6 +115,13 @@ def test_broken_files_are_named_counted_and_only_left_out_when_asked(folder: Pat
     assert "test/bee/02.png" not in data.test_files
     assert len(data.test_files) == 11
     assert torch.bincount(data.train.labels).tolist() == [11, 11]
+
+
+def test_of_many_broken_files_the_first_ten_are_named(folder: Path) -> None:
+    for number in range(12):
+        (folder / f"train/bee/{number:02}.png").write_text("no image")
+    with pytest.raises(DataError, match=r"12 of 36 images cannot be read: .*train/bee/09\.png .* and 2 more; --skip"):
+        load(folder)
 
 
 def test_an_image_bomb_is_refused_before_it_is_decoded(folder: Path) -> None:

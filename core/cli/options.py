@@ -11,7 +11,7 @@ import click
 
 from core.data.catalog import absolute_source
 from core.presets import preset
-from core.settings import FIELDS, Settings, change_settings, read_settings
+from core.settings import FIELDS, Change, Settings, change_settings, differences, read_settings
 from core.trials.store import find_trial
 
 _METAVARS = {int: "N", float: "X", str: "TEXT"}
@@ -25,10 +25,12 @@ class Chosen:
     Attributes:
         settings: What is to be trained.
         parent: The preset or the trial they were derived from, or None.
+        changes: What the options changed in the parent's settings, or in the file's, or in the defaults.
     """
 
     settings: Settings
     parent: str | None
+    changes: tuple[Change, ...]
 
 
 def trial_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,19 +83,20 @@ def chosen_settings(  # noqa: PLR0913 - one argument per option
     """
     if sum(start is not None for start in (preset_name, file, trial)) > 1:
         raise click.UsageError("only one of --preset, --settings and --from can be the beginning")
-    settings, parent = Settings(), None
+    begin, parent = Settings(), None
     if preset_name is not None:
-        settings, parent = preset(preset_name).settings, preset_name
+        begin, parent = preset(preset_name).settings, preset_name
     elif file is not None:
-        settings = read_settings(file)
+        begin = read_settings(file)
     elif trial is not None:
         found = find_trial(home, trial)
-        settings, parent = found.settings(), found.id
+        begin, parent = found.settings(), found.id
     changes: list[tuple[str, Any]] = [(field.path, own[name]) for name, field in _OWN_OPTIONS.items()]
     changes = [("model.hidden", hidden), ("model.hidden.*.dropout", dropout), *changes]
     given = [change for change in changes if change[1] is not None]
-    settings = change_settings(settings, given + [_assignment(text) for text in assignments])
-    return Chosen(change_settings(settings, {"data.source": absolute_source(settings.data.source)}), parent)
+    settings = change_settings(begin, given + [_assignment(text) for text in assignments])
+    settings = change_settings(settings, {"data.source": absolute_source(settings.data.source)})
+    return Chosen(settings, parent, tuple(differences(begin, settings)))
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from core.accuracy import accuracy_interval
-from core.cli.options import chosen_settings, trial_options
+from core.cli.options import Chosen, chosen_settings, trial_options
 from core.cli.output import bar, err, loading_progress, out, percent, remark, say
 from core.control import Control
 from core.data.catalog import DataShape
 from core.errors import TrialbookError
 from core.events import Epoch, EpochFinished, Event, Finished, Outcome, Progress, Started
-from core.settings import Settings, widths_text
+from core.settings import widths_text
 from core.size import size_of
 from core.text import one_line_json
 
@@ -58,7 +58,7 @@ def train(home: Path, /, *, name: str, note: str, as_json: bool, **options: Any)
         if as_json:
             _report_json(events)
         else:
-            _report(events, chosen.settings, chosen.parent, data.shape)
+            _report(events, chosen, data.shape)
     return 128 + received[0] if received else 0
 
 
@@ -130,7 +130,7 @@ def _ending(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _report(events: Iterator[Event], settings: Settings, parent: str | None, shape: DataShape) -> None:
+def _report(events: Iterator[Event], chosen: Chosen, shape: DataShape) -> None:
     on_terminal = sys.stdout.isatty()
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     progress = bar(out if on_terminal else err, *columns)
@@ -138,7 +138,7 @@ def _report(events: Iterator[Event], settings: Settings, parent: str | None, sha
     with ExitStack() as stack:
         for event in events:
             if isinstance(event, Started):
-                _introduce(event, settings, parent, shape, rows)
+                _introduce(event, chosen, shape, rows)
                 stack.enter_context(progress)
                 task = progress.add_task("epoch 1", total=event.epochs * event.steps)
                 steps = event.steps
@@ -153,7 +153,8 @@ def _report(events: Iterator[Event], settings: Settings, parent: str | None, sha
                 _conclude(event, shape.test_images, rows)
 
 
-def _introduce(event: Started, settings: Settings, parent: str | None, shape: DataShape, rows: Console) -> None:
+def _introduce(event: Started, chosen: Chosen, shape: DataShape, rows: Console) -> None:
+    settings, parent = chosen.settings, chosen.parent
     size = size_of(settings, shape)
     training = settings.training
     built_in = " (built in; --data takes others)" if settings.data.source == "digits" else ""
@@ -170,6 +171,8 @@ def _introduce(event: Started, settings: Settings, parent: str | None, shape: Da
         ("", f"L2 lambda {training.l2_lambda:g}, {training.precision} on {event.device}"),
     ):
         say(f"{name:<9}{text}", to=rows)
+    for index, change in enumerate(chosen.changes):
+        say(f"{'changed' if index == 0 else '':<9}{change}", to=rows)
     say("", to=rows)
     say(_HEADING, to=rows, style="bold")
 

@@ -19,7 +19,7 @@ from core.text import printable
 CHUNK = 250  # files a worker decodes between two reports of progress
 SERIAL_FILES = 2_000  # below this, starting worker processes takes longer than decoding
 SAMPLE = 200
-SHOWN_BROKEN = 3
+SHOWN_BROKEN = 10
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is (in files or bytes)."""
