@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from core.control import Control
     from core.data.catalog import known_shape
     from core.data.dataset import Dataset, load_data
+    from core.epoch import Epoch
     from core.errors import TrialbookError
     from core.evaluation import Evaluation, evaluate
-    from core.events import Epoch, EpochFinished, Event, Finished, Paused, Progress, Resumed, Started
+    from core.events import EpochFinished, Event, Finished, Paused, Progress, Resumed, Started
     from core.preflight import Finding, check
     from core.presets import Preset, all_presets, preset
     from core.saved_model import open_model
@@ -30,7 +31,8 @@ _HOMES = {
     "core.data.dataset": ("Dataset", "load_data"),
     "core.errors": ("TrialbookError",),
     "core.evaluation": ("Evaluation", "evaluate"),
-    "core.events": ("Epoch", "EpochFinished", "Event", "Finished", "Paused", "Progress", "Resumed", "Started"),
+    "core.epoch": ("Epoch",),
+    "core.events": ("EpochFinished", "Event", "Finished", "Paused", "Progress", "Resumed", "Started"),
     "core.preflight": ("Finding", "check"),
     "core.presets": ("Preset", "all_presets", "preset"),
     "core.saved_model": ("open_model",),

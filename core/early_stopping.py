@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.events import Epoch
+from core.epoch import Epoch
 
 
 def best_epoch(history: Sequence[Epoch]) -> Epoch | None:

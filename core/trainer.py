@@ -20,8 +20,9 @@ from core.data.dataset import Dataset, ImageSet
 from core.data.normalize import make_normalizer
 from core.device import available_memory, choose_device, matmul_precision, memory_errors_explained, synchronize
 from core.early_stopping import best_epoch, epochs_without_improvement
+from core.epoch import Epoch
 from core.errors import DivergedError, TrainingError
-from core.events import BestBy, Epoch, EpochFinished, Outcome, Paused, Progress, Resumed, Status, TrainerEvent
+from core.events import BestBy, EpochFinished, Outcome, Paused, Progress, Resumed, Status, TrainerEvent
 from core.inference import cross_entropies, logits_of, mean_of_batch_means
 from core.model import Mlp
 from core.optimizer import PenalizedOptimizer

@@ -13,8 +13,9 @@ from torch.nn import functional
 from core.control import Control
 from core.data.dataset import Dataset
 from core.early_stopping import best_epoch, epochs_without_improvement
+from core.epoch import Epoch
 from core.errors import DivergedError, TrainingError
-from core.events import Epoch, EpochFinished, Outcome, Paused, Progress, Resumed, TrainerEvent
+from core.events import EpochFinished, Outcome, Paused, Progress, Resumed, TrainerEvent
 from core.model import Mlp
 from core.optimizer import PenalizedOptimizer
 from core.settings import HiddenLayer, ModelSettings, Settings, TrainingSettings, change_settings

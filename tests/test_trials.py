@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from core.control import Control
 from core.data.dataset import Dataset
+from core.epoch import Epoch
 from core.errors import DivergedError, TrialError
-from core.events import Epoch, EpochFinished, Event, Finished, Outcome, Progress, Started
+from core.events import EpochFinished, Event, Finished, Outcome, Progress, Started
 from core.files import replace_file, replace_text
 from core.session import train
 from core.settings import Settings, change_settings

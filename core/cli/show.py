@@ -9,7 +9,7 @@ import click
 
 from core.cli.output import cell, percent, print_table, remark, say, table
 from core.cli.trials import result_of
-from core.events import Epoch
+from core.epoch import Epoch
 from core.settings import settings_to_toml
 from core.text import one_line_json
 from core.trials.store import Listed, find_trial, listed_trial

@@ -21,8 +21,9 @@ from core.cli.options import Chosen, chosen_settings, trial_options
 from core.cli.output import bar, err, loading_progress, out, percent, remark, say
 from core.control import Control
 from core.data.catalog import DataShape
+from core.epoch import Epoch
 from core.errors import TrialbookError
-from core.events import Epoch, EpochFinished, Event, Finished, Outcome, Progress, Started
+from core.events import EpochFinished, Event, Finished, Outcome, Progress, Started
 from core.settings import widths_text
 from core.size import size_of
 from core.text import one_line_json

@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from core.events import Epoch
+from core.epoch import Epoch
 from core.files import cannot_write, read_bytes
 
 MAX_BYTES = 100_000_000

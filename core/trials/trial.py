@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.catalog import class_type
+from core.epoch import Epoch
 from core.errors import TrialError
-from core.events import Epoch
 from core.files import read_text
 from core.settings import Settings, read_settings
 from core.text import strict_json

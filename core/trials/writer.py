@@ -12,8 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from core.epoch import Epoch
 from core.errors import TrialbookError, TrialError
-from core.events import Epoch, EpochFinished, Outcome
+from core.events import EpochFinished, Outcome
 from core.files import cannot_write, replace_text
 from core.settings import Settings, widths_text, write_settings
 from core.text import shorten
