@@ -67,10 +67,10 @@ def matmul_precision(training: TrainingSettings, device: torch.device) -> Iterat
         with torch.autocast("cpu", torch.bfloat16, enabled=training.precision == "bfloat16"):
             yield
         return
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = training.precision == "tf32"
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32" if training.precision == "tf32" else "ieee"
     try:
         with torch.autocast("cuda", torch.bfloat16, enabled=training.precision == "bfloat16"):
             yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        torch.backends.cuda.matmul.fp32_precision = before

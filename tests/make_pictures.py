@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 ROOT = Path(__file__).resolve().parent.parent
-WIDTH = 100
+WIDTH = 108
 SESSION = (
     ("train", "--epochs", "8", "--dropout", "0.3", "--note", "more dropout"),
     ("trials",),
