@@ -244,6 +244,20 @@ def test_signals_end_a_training_in_order(home: Path, signals: list[signal.Signal
     assert json.loads((trial / "summary.json").read_text())["status"] == "stopped"
 
 
+def test_nohup_keeps_a_training_through_a_hangup(home: Path) -> None:
+    line = (
+        f"trap '' HUP; exec {sys.executable} -m core --home {home} train --hidden 64 --batch-size 8 --epochs 9 --json"
+    )
+    process = subprocess.Popen(["sh", "-c", line], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while json.loads(process.stdout.readline())["event"] != "epoch":
+        pass
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert json.loads(out.splitlines()[-1])["status"] == "finished"
+
+
 def test_a_reader_that_has_enough_is_no_error(home: Path) -> None:
     command = f"{sys.executable} -m core --home {home} presets | head -1"
     ran = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, env=os.environ, check=False)

@@ -74,7 +74,8 @@ def main() -> None:
     # a training many times slower; spinning this short costs nothing measurable on a quiet machine
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)  # by an exception, so that nothing half built is left behind
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it for SIGHUP
+            signal.signal(number, _end)  # by an exception, so that nothing half built is left behind
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
@@ -96,11 +97,9 @@ def run(arguments: list[str]) -> int:
         for line in str(error).splitlines():
             _complain(line)
     except (click.Abort, KeyboardInterrupt) as error:
-        if not isinstance(
-            error.__cause__, EOFError
-        ):  # which click takes for a Ctrl-D at a prompt; there are no prompts
+        if not isinstance(error.__cause__, EOFError):
             return INTERRUPTED
-        _complain(_unexpected(error.__cause__))
+        _complain(_unexpected(error.__cause__))  # which click takes for a Ctrl-D at a prompt; there are no prompts
     except BrokenPipeError:  # whoever read our output has had enough
         _drop_output()
     except OSError as error:

@@ -77,7 +77,9 @@ def _signals(control: Control) -> Iterator[list[int]]:
             # not through sys.stderr: the signal may come in the middle of a write to it
             os.write(2, b"\nfinishing this epoch; Ctrl-C again stops now and keeps the epochs before\n")
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heard = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield received
     finally:
