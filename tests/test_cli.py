@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,38 @@ def test_train_json_is_a_line_per_event(trialbook: Trialbook, home: Path) -> Non
     assert evaluated["images"] == 360
     assert len(evaluated["confusion_matrix"]) == len(evaluated["classes"]) == len(evaluated["per_class"]) == 10
     assert {"expected_calibration_error", "most_confident_mistakes", "test_cost"} <= set(evaluated)
+
+
+def hear_signals() -> None:
+    """Let a child hear what whoever runs these tests may have told them to ignore, as nohup does with SIGHUP."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def started(*arguments: object, **options: object) -> Iterator[subprocess.Popen[str]]:
+    """Start the command line in a process of its own, and leave none behind."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "core", *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_signals,  # noqa: PLW1509 - no other thread of the tests holds a lock here
+        **options,  # type: ignore[call-overload]
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for_an_epoch(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "epoch":
+            return
 
 
 def test_every_way_to_begin(trialbook: Trialbook, tmp_path: Path) -> None:
@@ -225,15 +258,12 @@ def test_nan_is_a_failed_trial_in_one_line(trialbook: Trialbook) -> None:
 )
 def test_signals_end_a_training_in_order(home: Path, signals: list[signal.Signals], status: int, words: str) -> None:
     slow = ("--hidden", "256-256-256", "--batch-size", "2", "--epochs", "99", "--set", "model.hidden.*.batch_norm=off")
-    command = [sys.executable, "-m", "core", "--home", str(home), "train", *slow, "--json"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    while json.loads(process.stdout.readline())["event"] != "epoch":
-        pass
-    for number in signals:
-        time.sleep(0.3)  # into the middle of the second epoch
-        process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    with started("--home", home, "train", *slow, "--json") as process:
+        wait_for_an_epoch(process)
+        for number in signals:
+            time.sleep(0.3)  # into the middle of the second epoch
+            process.send_signal(number)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == status, err
     assert "Traceback" not in err
     finished = json.loads(out.splitlines()[-1])
@@ -248,12 +278,10 @@ def test_nohup_keeps_a_training_through_a_hangup(home: Path) -> None:
     line = (
         f"trap '' HUP; exec {sys.executable} -m core --home {home} train --hidden 64 --batch-size 8 --epochs 9 --json"
     )
-    process = subprocess.Popen(["sh", "-c", line], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    while json.loads(process.stdout.readline())["event"] != "epoch":
-        pass
-    process.send_signal(signal.SIGHUP)
-    out, _ = process.communicate(timeout=120)
+    with subprocess.Popen(["sh", "-c", line], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        wait_for_an_epoch(process)
+        process.send_signal(signal.SIGHUP)
+        out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert json.loads(out.splitlines()[-1])["status"] == "finished"
 
@@ -281,15 +309,14 @@ def test_a_signal_while_images_are_decoded_leaves_nothing(tmp_path: Path) -> Non
         for number in range(3000):
             os.link(source, tmp_path / "many" / part / "a" / f"{number}.png")
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    command = [sys.executable, "-m", "core", "--home", str(tmp_path), "train", "--data", str(tmp_path / "many")]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     images = tmp_path / "cache/trialbook/images"
-    while not list(images.glob(".many-*/all.npy")):
-        time.sleep(0.02)
-    time.sleep(1)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (143, b"")
+    with started("--home", tmp_path, "train", "--data", tmp_path / "many", env=environment) as process:
+        while not list(images.glob(".many-*/all.npy")):
+            time.sleep(0.02)
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (143, "")
     assert list(images.iterdir()) == []
     assert not (tmp_path / "saved_models").exists()
 
