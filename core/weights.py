@@ -71,6 +71,7 @@ def _check_archive(path: Path, size: int, shown: str) -> int:
             entries = archive.infolist()
             _check_layout(entries, size, shown)
             damaged = archive.testzip()  # torch itself compares no checksums
+    # NotImplementedError is how zipfile refuses an archive that needs a newer version or another compression
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
         raise WeightsError(f"{shown} is cut off or no file of weights") from error
     if damaged is not None:
