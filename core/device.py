@@ -39,6 +39,11 @@ def available_memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
+def used_memory(name: str) -> int:
+    """Return how many bytes this process takes on the device of that name: of the GPU's memory, or of the machine's."""
+    return int(psutil.Process().memory_info().rss if name == "cpu" else torch.cuda.memory_reserved())
+
+
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock read next is right."""
     if device.type == "cuda":

@@ -31,6 +31,8 @@ class Started:
         parameters: Trained numbers of the network.
         epochs: Epochs that are asked for.
         steps: Training steps in an epoch.
+        images: Training images in an epoch.
+        test_images: Images of the test set.
         best_by: What decides which epoch is the best.
     """
 
@@ -39,6 +41,8 @@ class Started:
     parameters: int
     epochs: int
     steps: int
+    images: int
+    test_images: int
     best_by: BestBy
 
 

@@ -67,6 +67,8 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
             parameters,
             settings.training.epochs,
             len(trainer.batches),
+            trainer.batches.images,
+            len(data.test),
             trainer.best_by,
         )
         outcome = yield from _written(trainer, writer, control or Control())

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -46,6 +47,10 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+Console = Callable[[Path], int]
+"""Runs the console on a home directory and returns its exit status."""
+
+
 @click.group(cls=_LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--home",
@@ -56,20 +61,30 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(package_name="trialbook")
 @click.pass_context
-def trialbook(context: click.Context, home: Path) -> None:
-    """Improve a fully connected image classifier trial by trial."""
+def trialbook(context: click.Context, home: Path) -> int:
+    """Improve a fully connected image classifier trial by trial; without a command, in a console on the screen."""
     try:
         str(home).encode()
     except UnicodeEncodeError:
         raise click.UsageError("--home: the directory's name is not UTF-8") from None
+    console: Console | None = context.obj
     context.obj = home
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is not None:
+        return 0
+    if console is None:
         click.echo(context.get_help())
-        click.echo("\nThere is no console yet; `trialbook train` trains on the built-in digits.")
+        return 0
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("the console needs a terminal; `trialbook train` works without one")
+    return console(home)
 
 
-def main() -> None:
-    """Run the command line and exit: 0, 1 after an error in one line, 2 for wrong usage, 128 + N after signal N."""
+def main(console: Console | None = None) -> None:
+    """Run the command line and exit: 0, 1 after an error in one line, 2 for wrong usage, 128 + N after signal N.
+
+    Args:
+        console: What runs where no subcommand is given; None: the help is shown.
+    """
     # OpenMP's threads spin while they wait and so take the cores from each other when anything else runs, which makes
     # a training many times slower; spinning this short costs nothing measurable on a quiet machine
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
@@ -79,13 +94,13 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], console))
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command line; return its exit status."""
+def run(arguments: list[str], console: Console | None = None) -> int:
+    """Run the command line, or the console if one is given and no subcommand is; return the exit status."""
     try:
-        result = trialbook.main(arguments, prog_name="trialbook", standalone_mode=False)
+        result = trialbook.main(arguments, prog_name="trialbook", standalone_mode=False, obj=console)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as end:

@@ -10,8 +10,17 @@ from typing import Any
 import click
 
 from core.data.catalog import absolute_source
-from core.presets import preset
-from core.settings import FIELDS, Change, Settings, change_settings, differences, read_settings
+from core.presets import all_presets, preset
+from core.settings import (
+    FIELDS,
+    Change,
+    Settings,
+    change_settings,
+    differences,
+    read_settings,
+    show_value,
+    widths_text,
+)
 from core.trials.store import find_trial
 
 _METAVARS = {int: "N", float: "X", str: "TEXT"}
@@ -97,6 +106,36 @@ def chosen_settings(  # noqa: PLR0913 - one argument per option
     settings = change_settings(begin, given + [_assignment(text) for text in assignments])
     settings = change_settings(settings, {"data.source": absolute_source(settings.data.source)})
     return Chosen(settings, parent, tuple(differences(begin, settings)))
+
+
+def train_arguments(settings: Settings, begin: Settings, parent: str | None) -> list[str]:
+    """Return the arguments of `trialbook train` that mean the given settings: what `chosen_settings` turns back.
+
+    Args:
+        settings: The settings of the trial.
+        begin: The settings they were derived from.
+        parent: The preset or trial that those belong to; None for the defaults.
+    """
+    arguments: list[str] = []
+    if parent is not None:
+        arguments += ["--preset" if parent in all_presets() else "--from", parent]
+    widths = widths_text(settings)
+    if widths != widths_text(begin):
+        arguments += ["--hidden", widths]
+        begin = change_settings(begin, {"model.hidden": widths})
+    dropouts = [[layer.dropout for layer in each.model.hidden] for each in (begin, settings)]
+    if dropouts[0] != dropouts[1]:
+        values = dropouts[1][:1] if len(set(dropouts[1])) == 1 else dropouts[1]
+        arguments += ["--dropout", ",".join(map(show_value, values))]
+        begin = change_settings(begin, {"model.hidden.*.dropout": arguments[-1]})
+    for change in differences(begin, settings):
+        option = FIELDS[change.path].option if change.path in FIELDS else ""
+        new = change.new if change.new != "-" else ""
+        if option == "--skip-broken":
+            arguments += [option] if settings.data.skip_broken else ["--set", f"{change.path}=off"]
+        else:
+            arguments += [option, new] if option else ["--set", f"{change.path}={new}"]
+    return arguments
 
 
 def _assignment(text: str) -> tuple[str, str]:

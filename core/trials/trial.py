@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from core.data.catalog import class_type
 from core.epoch import Epoch
@@ -16,6 +13,10 @@ from core.files import read_text
 from core.settings import Settings, read_settings
 from core.text import strict_json
 from core.trials.history import read_history
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SETTINGS = "settings.toml"
 HISTORY = "history.jsonl"
@@ -109,6 +110,8 @@ class Trial:
         Raises:
             TrialError: There is no such epoch, or the files cannot be read.
         """
+        import numpy as np  # noqa: PLC0415 - takes longer than the list of trials that most callers want
+
         data = self.ran_on().get("data", {})
         try:
             images, classes = int(data["test_images"]), len(data["classes"])

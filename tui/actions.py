@@ -1,0 +1,211 @@
+"""The one table of actions: key bindings, footer, help and command palette are all made from it.
+
+Only letters, F1 to F10, arrows and Ctrl with a letter arrive in every terminal, and tmux, screen and terminals keep
+Ctrl+A, B, S, J, O, H, M and Q for themselves: actions that matter are on plain letters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+FOOTER_KEYS = 7
+"""The most keys that a footer shows, the one for help among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that a key does.
+
+    Attributes:
+        id: Its name in the file of keys, unique.
+        scope: Where the key works: "app", a screen's or a panel's name.
+        keys: Textual's names of its keys, separated by commas; the first is the one that is shown.
+        action: The method that does it, without "action_", as Textual writes actions.
+        label: A word or two for the footer, at most 10 characters.
+        title: What it does, for the help and the palette.
+        rank: Its place in the footer, the lowest first; 0: not in the footer.
+        in_palette: Whether the palette offers it; moving a cursor makes sense by key alone.
+    """
+
+    id: str
+    scope: str
+    keys: str
+    action: str
+    label: str
+    title: str
+    rank: int = 0
+    in_palette: bool = True
+
+
+SCOPES = {
+    "app": "Everywhere",
+    "workbench": "Workbench",
+    "architecture": "Architecture",
+    "training": "Training settings",
+    "editor": "Typing into a field",
+    "curves": "Curves",
+    "figures": "Figures",
+    "begin": "Where to begin",
+    "list": "Lists",
+    "models": "Saved models",
+    "evaluation": "Evaluation",
+    "scores": "Scores per class",
+    "matrix": "Confusion matrix",
+    "pictures": "Pictures",
+    "data": "Data sets",
+    "folder": "Choose a folder",
+}
+"""What the help calls each scope."""
+
+
+def _moves(scope: str, sideways: str = "") -> list[Action]:
+    """Return the rows for moving a cursor in a list, and in a table where `sideways` says what it moves by."""
+    rows = [("up", "up,k", "cursor_up", "Up"), ("down", "down,j", "cursor_down", "Down")]
+    if sideways:
+        rows += [("left", "left,h", "cursor_left", "Left"), ("right", "right,l", "cursor_right", "Right")]
+    return [
+        Action(f"{scope}.{name}", scope, keys, action, word, f"move {word.lower()}", in_palette=False)
+        for name, keys, action, word in rows
+    ]
+
+
+def _pages(scope: str) -> list[Action]:
+    """Return the rows for moving by pages and to both ends."""
+    rows = [("page_up", "pageup", "a page up"), ("page_down", "pagedown", "a page down")]
+    rows += [("scroll_home", "home", "to the beginning"), ("scroll_end", "end", "to the end")]
+    return [Action(f"{scope}.{name}", scope, key, name, "Page", title, in_palette=False) for name, key, title in rows]
+
+
+ACTIONS = (
+    Action("help", "app", "question_mark,f1", "help", "Help", "the keys of where you are", 99, in_palette=False),
+    Action("palette", "app", "ctrl+p", "command_palette", "Palette", "find any action, preset or trial", 98, False),
+    Action("quit", "app", "q", "quit", "Quit", "leave Trialbook", 97),
+    Action("suspend", "app", "ctrl+z", "suspend_process", "Suspend", "go back to the shell; fg returns", 0, False),
+    Action("back", "app", "escape", "back", "Back", "close what is in front", 50, in_palette=False),
+    # the workbench, whichever panel has the focus
+    Action("start", "workbench", "s", "start", "Start", "train the settings of the forms", 1),
+    Action("pause", "workbench", "p", "pause", "Pause", "pause the training, or let it go on", 2),
+    Action("finish", "workbench", "f", "finish", "Finish", "end the training after this epoch", 3),
+    Action("stop", "workbench", "x", "stop", "Stop", "stop the training now; its complete epochs are kept", 4),
+    Action("evaluate", "workbench", "e", "evaluate", "Evaluate", "evaluate the trial that the curves show", 5),
+    Action("models", "workbench", "o", "models", "Models", "open the menu of saved models", 30),
+    Action("data", "workbench", "i", "data", "Images", "choose or download a data set", 31),
+    Action("begin", "workbench", "b", "begin", "Begin from", "begin from a preset or a saved trial", 20),
+    Action("check", "workbench", "c", "check", "Check", "check in seconds whether the settings can work", 21),
+    Action("undo", "workbench", "u", "undo", "Undo", "take back the last edit", 40),
+    Action("redo", "workbench", "U", "redo", "Redo", "make the edit again that was taken back", 0),
+    Action("command", "workbench", "y", "command", "Command", "show and copy the command line that does the same", 0),
+    Action("name", "workbench", "n", "name", "Name", "give the next trial a name and a note", 0),
+    Action("reset", "workbench", "R", "reset", "Reset", "put all settings back to where they began", 0),
+    Action(
+        "maximize", "workbench", "z", "maximize", "Maximize", "give the panel the whole screen, or give it back", 45
+    ),
+    Action("next_panel", "workbench", "tab", "next_panel", "Panel", "go to the next panel", 46),
+    Action("previous_panel", "workbench", "shift+tab", "previous_panel", "Panel", "go to the panel before", 0),
+    # its panels
+    *_moves("architecture", "cell"),
+    Action("architecture.edit", "architecture", "enter,space", "edit", "Edit", "edit the cell, or switch it over", 10),
+    Action("architecture.add", "architecture", "a", "add", "Add", "add a hidden layer below", 11),
+    Action("architecture.remove", "architecture", "r", "remove", "Remove", "remove the hidden layer", 12),
+    Action("architecture.duplicate", "architecture", "d", "duplicate", "Duplicate", "duplicate the hidden layer", 13),
+    Action(
+        "architecture.widths", "architecture", "w", "widths", "Widths", "set all widths in one line: 1024-512-64", 14
+    ),
+    Action("architecture.move_up", "architecture", "K", "move_up", "Move up", "move the hidden layer up"),
+    Action("architecture.move_down", "architecture", "J", "move_down", "Move down", "move the hidden layer down"),
+    Action("architecture.more", "architecture", "plus,equals_sign", "step(True)", "More", "the next larger value"),
+    Action("architecture.less", "architecture", "minus", "step(False)", "Less", "the next smaller value"),
+    *_moves("training"),
+    Action("training.edit", "training", "enter,space", "edit", "Edit", "edit the setting, or switch it over", 10),
+    Action("training.less", "training", "left,h,minus", "step(False)", "Less", "the next smaller value or choice", 11),
+    Action("training.more", "training", "right,l,plus", "step(True)", "More", "the next larger value or choice", 12),
+    Action("training.default", "training", "r", "restore", "Restore", "the value where the settings began", 13),
+    Action("editor.keep", "editor", "enter", "keep", "Keep", "keep what is typed", 10, in_palette=False),
+    Action("editor.drop", "editor", "escape", "drop", "Drop", "leave the field as it was", 11, in_palette=False),
+    Action("editor.more", "editor", "up", "step(True)", "More", "the next larger value", 12, in_palette=False),
+    Action("editor.less", "editor", "down", "step(False)", "Less", "the next smaller value", 13, in_palette=False),
+    Action("editor.next", "editor", "tab", "keep_and_move(1)", "Next", "keep and go down", 14, in_palette=False),
+    Action("editor.previous", "editor", "shift+tab", "keep_and_move(-1)", "Previous", "keep and go up", 0, False),
+    Action("curves.left", "curves", "left,h", "crosshair(-1)", "Epoch", "crosshair one epoch to the left", 10, False),
+    Action("curves.right", "curves", "right,l", "crosshair(1)", "Epoch", "crosshair one epoch to the right", 0, False),
+    Action("curves.first", "curves", "home", "crosshair_to(False)", "First", "crosshair to the first epoch", 0, False),
+    Action("curves.last", "curves", "end", "crosshair_to(True)", "Last", "crosshair to the last epoch", 0, False),
+    Action("curves.quantity", "curves", "a", "quantity", "Accuracy", "switch between cost and accuracy", 11),
+    Action("curves.penalty", "curves", "w", "penalty", "Penalty", "train cost with or without the L2 penalty", 12),
+    Action("curves.log", "curves", "g", "log", "Log", "logarithmic or linear cost", 13),
+    Action("curves.smooth", "curves", "m", "smooth", "Smooth", "smooth the curves: off, some, much", 14),
+    Action("curves.parent", "curves", "v", "parent", "Parent", "draw the parent trial too, or leave it out", 0),
+    Action("curves.overlay", "curves", "t", "overlay", "Trials", "choose saved trials to draw too", 15),
+    Action(
+        "curves.zoom_in",
+        "curves",
+        "plus,equals_sign,up,k",
+        "zoom(True)",
+        "Zoom in",
+        "fewer epochs, around the crosshair",
+    ),
+    Action("curves.zoom_out", "curves", "minus,down,j", "zoom(False)", "Zoom out", "more epochs"),
+    Action(
+        "curves.pan_left", "curves", "H,less_than_sign,comma", "pan(-1)", "Pan", "move the window to earlier epochs"
+    ),
+    Action(
+        "curves.pan_right",
+        "curves",
+        "L,greater_than_sign,full_stop",
+        "pan(1)",
+        "Pan",
+        "move the window to later epochs",
+    ),
+    Action("curves.all", "curves", "0", "all_epochs", "All", "show all epochs again"),
+    *_moves("figures"),
+    # other screens
+    *_moves("begin"),
+    Action("begin.choose", "begin", "enter", "choose", "Choose", "begin from the selected preset or trial", 10),
+    Action("begin.filter", "begin", "slash", "filter", "Filter", "filter as you type", 11),
+    *_moves("list"),
+    *_pages("list"),
+    Action("list.choose", "list", "space", "toggle", "Select", "select the line, or take it out again", 13),
+    Action("models.evaluate", "models", "enter", "evaluate", "Evaluate", "evaluate the selected model", 10),
+    Action("models.filter", "models", "slash", "filter", "Filter", "filter as you type", 11),
+    Action("models.sort", "models", "s", "sort", "Sort", "sort by the next column", 12),
+    Action("models.reverse", "models", "r", "reverse", "Reverse", "turn the order round", 13),
+    Action("models.weights", "models", "w", "weights", "Best/last", "the best epoch's weights or the last one's", 14),
+    Action("models.path", "models", "p", "path", "File", "open a bare file of weights by its path", 15),
+    Action("models.curves", "models", "c", "curves", "Curves", "show the trial's curves in the workbench", 16),
+    Action("models.begin", "models", "b", "begin", "Begin from", "begin the next trial from this one"),
+    Action("evaluation.next", "evaluation", "tab", "next_panel", "Panel", "go to the next panel", 20),
+    Action("evaluation.previous", "evaluation", "shift+tab", "previous_panel", "Panel", "go to the panel before"),
+    Action("evaluation.copy", "evaluation", "y", "copy", "Copy", "copy the result, or the error, as one line", 21),
+    *_moves("scores"),
+    *_pages("scores"),
+    *_moves("matrix", "cell"),
+    *_pages("matrix"),
+    Action("matrix.open", "matrix", "enter", "open", "Images", "the images of the cell", 10),
+    Action("matrix.share", "matrix", "a", "share", "Percent", "counts, or parts of the true class", 11),
+    *_moves("pictures", "picture"),
+    *_pages("pictures"),
+    Action("pictures.all", "pictures", "0", "all_mistakes", "Mistakes", "the most confident mistakes again", 10),
+    *_moves("data"),
+    Action("data.choose", "data", "enter", "choose", "Choose", "train on the selected data set", 10),
+    Action("data.download", "data", "d", "download", "Download", "download the selected data set", 11),
+    Action("data.cancel", "data", "x", "cancel", "Cancel", "cancel the download", 12),
+    Action("data.folder", "data", "f", "folder", "Folder", "choose a folder of images", 13),
+    *_moves("folder"),
+    Action("folder.open", "folder", "enter,right,l", "open", "Open", "open the folder", 10),
+    Action("folder.up", "folder", "left,h,backspace", "parent", "Parent", "go to the folder above", 11),
+    Action("folder.choose", "folder", "c", "choose", "Choose", "train on this folder of images", 12),
+    Action("folder.path", "folder", "slash,p", "path", "Path", "type the folder's path", 13),
+)
+
+BY_ID = {action.id: action for action in ACTIONS}
+
+
+def bindings(scope: str) -> list[Binding]:
+    """Return the key bindings of a scope, for the `BINDINGS` of the widget or screen that it is the scope of."""
+    return [
+        Binding(row.keys, row.action, row.label, show=row.rank > 0, tooltip=row.title, id=row.id)
+        for row in ACTIONS
+        if row.scope == scope
+    ]

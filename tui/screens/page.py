@@ -1,0 +1,76 @@
+"""What all screens share: their footer, the way back, and one plain line where the terminal is too small."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from tui.actions import bindings
+from tui.widgets.keys import Keys
+
+SMALLEST = (60, 16)
+"""Columns and rows below which no screen is drawn."""
+
+
+class Page(Screen[Any]):
+    """A full screen with a footer; Esc goes back. Subclasses yield their content from `compose_page`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [row for row in bindings("app") if row.id == "back"]
+
+    def compose(self) -> ComposeResult:
+        """Compose the page's content, its footer and the line for small terminals."""
+        yield from self.compose_page()
+        yield Keys()
+        yield TooSmall()
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the page's own content."""
+        return iter(())
+
+    def action_back(self) -> None:
+        """Close the page."""
+        self.dismiss(None)
+
+
+class Dialog(ModalScreen[Any]):
+    """A box over the page; Esc closes it with None. Subclasses yield its content from `compose_page`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [row for row in bindings("app") if row.id == "back"]
+    DEFAULT_CSS = """
+    Dialog { align: center middle; }
+    Dialog > .dialog {
+        width: 76; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; background: $surface;
+        border: round $accent; border-title-color: $accent; border-title-style: bold;
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        """Compose the box and the line for small terminals."""
+        yield from self.compose_page()
+        yield TooSmall()
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the box, whose class is "dialog"."""
+        return iter(())
+
+    def action_back(self) -> None:
+        """Close the box without an answer."""
+        self.dismiss(None)
+
+
+class TooSmall(Static):
+    """One plain line, shown instead of everything else where the terminal is too small."""
+
+    DEFAULT_CSS = """
+    TooSmall { display: none; width: 1fr; height: 1; }
+    .-tiny > *, .-flat > * { display: none; }
+    .-tiny > TooSmall, .-flat > TooSmall { display: block; dock: top; }
+    """
+
+    def __init__(self) -> None:
+        """Make the line."""
+        super().__init__(f"Trialbook needs {SMALLEST[0]}x{SMALLEST[1]}; make the window larger")

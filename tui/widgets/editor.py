@@ -1,0 +1,91 @@
+"""The one-line input that opens over a field of a form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.binding import BindingType
+from textual.widgets import Input
+
+from tui.actions import bindings
+
+if TYPE_CHECKING:
+    from tui.widgets.form import Form
+
+
+class Editor(Input):
+    """An input over a field: Enter keeps what is typed, Esc does not, the arrow keys step a number."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("editor")]
+    DEFAULT_CSS = """
+    Editor, Editor:focus {
+        position: absolute; layer: editor; height: 1; border: none; padding: 0 1; background: $boost;
+        background-tint: $foreground 10%; text-style: bold;
+    }
+    Editor.-wrong { color: $text-error; }
+    """
+
+    def __init__(self, form: Form, path: str, text: str, *, select: bool) -> None:
+        """Open over a form's field.
+
+        Args:
+            form: The form.
+            path: The field.
+            text: What stands in it at first.
+            select: Whether typing replaces that text.
+        """
+        super().__init__(text, select_on_focus=select, compact=True)
+        self.form = form
+        self.path = path
+        self._is_done = False
+
+    def on_mount(self) -> None:
+        """Take the keys."""
+        self.focus()
+        if not self.select_on_focus:
+            self.cursor_position = len(self.value)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Say at once what is wrong with the input."""
+        event.stop()
+        draft = self.form.take(self.path, self.value)
+        self.set_class(self.path in draft.wrong, "-wrong")
+        self.form.post_message(self.form.CursorMoved(self.form, draft))
+
+    def action_keep(self) -> None:
+        """Put what is typed into the draft, also if it is wrong: the form marks it."""
+        self._close(keep=True)
+
+    def action_drop(self) -> None:
+        """Leave the field as it was."""
+        self._close(keep=False)
+
+    def action_keep_and_move(self, by: int) -> None:
+        """Put what is typed into the draft and go to another field."""
+        self._close(keep=True)
+        if by > 0:
+            self.form.action_cursor_down()
+        else:
+            self.form.action_cursor_up()
+
+    def action_step(self, up: bool) -> None:
+        """Step the number that is typed."""
+        self.value = self.form.step_text(self.path, self.value, up)
+        self.cursor_position = len(self.value)
+
+    def on_blur(self, _event: events.Blur) -> None:
+        """Whoever clicks elsewhere keeps what was typed."""
+        self._close(keep=True)
+
+    def _close(self, keep: bool) -> None:
+        if self._is_done:
+            return
+        self._is_done = True
+        if keep:
+            self.form.post_message(self.form.Edited(self.form.take(self.path, self.value)))
+        else:
+            self.form.post_message(self.form.CursorMoved(self.form, self.form.draft))
+        if self.has_focus:
+            self.form.focus()
+        self.remove()

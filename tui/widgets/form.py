@@ -1,0 +1,218 @@
+"""What the two forms share: a cursor over the fields of the draft, steps by arrow keys, typing into a field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from core.settings import SettingField, field_of
+from tui.draft import ALL_DROPOUTS, Draft, edited, stepped
+from tui.widgets.editor import Editor
+
+_TYPED = "0123456789."
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Where a field is drawn: column and row within the form, and how many columns it has."""
+
+    path: str
+    x: int
+    y: int
+    width: int
+
+
+class Form(Widget, can_focus=True):
+    """Fields of the draft, drawn as lines of text; one of them is under the cursor.
+
+    Subclasses draw themselves and say in `lay_out` where the fields are.
+    """
+
+    DEFAULT_CSS = """
+    Form { height: auto; width: 1fr; }
+    """
+
+    draft: reactive[Draft] = reactive(Draft, layout=True)
+    cursor: reactive[str] = reactive("")
+
+    @dataclass
+    class Edited(Message):
+        """The user has changed the draft.
+
+        Attributes:
+            draft: What it is now.
+            step_of: The field that an arrow key has stepped, or "".
+        """
+
+        draft: Draft
+        step_of: str = ""
+
+    @dataclass
+    class CursorMoved(Message):
+        """Another field is under the cursor, or its input has changed while it is typed.
+
+        Attributes:
+            form: The form.
+            draft: The draft as it would be with the input so far.
+        """
+
+        form: Form
+        draft: Draft
+
+    @dataclass
+    class SourceAsked(Message):
+        """The user wants to choose the data."""
+
+    def lay_out(self) -> list[Cell]:
+        """Return where the fields are, row by row, from left to right."""
+        raise NotImplementedError
+
+    def field(self, path: str) -> SettingField | None:
+        """Return the row of the table of fields that a path belongs to, if it is a setting."""
+        return field_of(path)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Where the fields are."""
+        return self.lay_out()
+
+    @property
+    def current(self) -> Cell | None:
+        """The cell under the cursor."""
+        cells = self.cells
+        return next((cell for cell in cells if cell.path == self.cursor), cells[0] if cells else None)
+
+    def watch_cursor(self) -> None:
+        """Show the field under the cursor."""
+        self.refresh()
+        cell = self.current
+        if cell is not None and self.is_mounted:
+            self.post_message(self.CursorMoved(self, self.draft))
+            if self.parent is not None and isinstance(self.parent, Widget):
+                # one row above and below, so that a group's heading comes into view with its first field
+                self.parent.scroll_to_region(Region(0, max(0, cell.y - 1), 1, 3), animate=False, force=True)
+
+    def watch_draft(self) -> None:
+        """Keep the cursor on a field that is there."""
+        cell = self.current
+        if cell is not None and cell.path != self.cursor:
+            self.cursor = cell.path
+        elif self.is_mounted:
+            self.post_message(self.CursorMoved(self, self.draft))
+
+    def on_focus(self) -> None:
+        """Tell which field is under the cursor."""
+        self.refresh()
+        self.post_message(self.CursorMoved(self, self.draft))
+
+    def on_blur(self) -> None:
+        """Draw the cursor as that of a form without the focus."""
+        self.refresh()
+
+    def action_cursor_up(self) -> None:
+        """Go to the field above."""
+        self._move_rows(-1)
+
+    def action_cursor_down(self) -> None:
+        """Go to the field below."""
+        self._move_rows(1)
+
+    def action_cursor_left(self) -> None:
+        """Go to the field on the left."""
+        self._move_in_row(-1)
+
+    def action_cursor_right(self) -> None:
+        """Go to the field on the right."""
+        self._move_in_row(1)
+
+    def _move_rows(self, by: int) -> None:
+        here = self.current
+        if here is None:
+            return
+        rows = sorted({cell.y for cell in self.cells})
+        at = rows.index(here.y) + by
+        if 0 <= at < len(rows):
+            row = [cell for cell in self.cells if cell.y == rows[at]]
+            self.cursor = min(row, key=lambda cell: abs(cell.x - here.x)).path
+
+    def _move_in_row(self, by: int) -> None:
+        here = self.current
+        if here is None:
+            return
+        row = [cell for cell in self.cells if cell.y == here.y]
+        at = row.index(here) + by
+        if 0 <= at < len(row):
+            self.cursor = row[at].path
+
+    def action_step(self, up: bool) -> None:
+        """Go to the next larger or smaller value of the field, or to its next or previous choice."""
+        cell = self.current
+        if cell is not None:
+            self.post_message(self.Edited(stepped(self.draft, cell.path, up), step_of=cell.path))
+
+    def action_edit(self) -> None:
+        """Switch the field over, go to its next choice, or type into it."""
+        cell = self.current
+        if cell is None:
+            return
+        row = self.field(cell.path)
+        if cell.path == "data.source":
+            self.post_message(self.SourceAsked())
+        elif row is not None and (row.kind is bool or row.choices):
+            self.post_message(self.Edited(stepped(self.draft, cell.path, up=True)))
+        else:
+            self.type_into(cell)
+
+    def type_into(self, cell: Cell, text: str | None = None) -> None:
+        """Open a field for typing.
+
+        Args:
+            cell: The field.
+            text: What stands in it at first; None: its present text, all of it selected.
+        """
+        if isinstance(self.parent, Widget):
+            shown = self.draft.text_of(cell.path) if text is None else text
+            editor = Editor(self, cell.path, shown, select=text is None)
+            room = max(8, self.size.width - cell.x)
+            editor.styles.offset = (cell.x - 1, cell.y)
+            editor.styles.width = min(room, max(cell.width + 2, 14))
+            self.parent.mount(editor)
+
+    def take(self, path: str, text: str) -> Draft:
+        """Return the draft with what was typed into a field."""
+        return edited(self.draft, path, text)
+
+    def step_text(self, path: str, text: str, up: bool) -> str:
+        """Return the text of a field one step away from what is typed into it; the text itself if it has no step."""
+        row = self.field(path)
+        if row is None or row.step is None or path == ALL_DROPOUTS:
+            return text
+        draft = stepped(self.take(path, text), path, up)
+        return draft.text_of(path)
+
+    def on_key(self, event: events.Key) -> None:
+        """A digit begins typing into the field under the cursor."""
+        cell = self.current
+        if event.character is None or event.character not in _TYPED or cell is None:
+            return
+        row = self.field(cell.path)
+        if row is not None and row.kind in (int, float, tuple):
+            event.stop()
+            self.type_into(cell, event.character)
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to the field that is clicked; a click on the field under the cursor edits it."""
+        for cell in self.cells:
+            if cell.y == event.y and cell.x - 1 <= event.x < cell.x + cell.width + 1:
+                if cell.path == self.cursor and event.chain > 1:
+                    self.action_edit()
+                self.cursor = cell.path
+                return
+        row = [cell for cell in self.cells if cell.y == event.y]
+        if row:
+            self.cursor = row[0].path
