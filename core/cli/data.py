@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from core.cli.output import loading_progress, print_table, say, table
-from core.data.cache import cache_directory, is_ready
+from core.data.cache import cache_directory
 from core.data.catalog import KNOWN_SETS
+from core.data.preview import data_state
 from core.errors import DataError
 from core.settings import DataSettings
 from core.text import printable
@@ -29,7 +30,7 @@ def data(context: click.Context) -> None:
             f"{known.test_images:,}",
             str(known.classes),
             "-" if built_in else f"{known.download_bytes / 1e6:,.1f} MB",
-            "ready" if is_ready(known.name) else "not downloaded",
+            data_state(known.name).name,
         )
     print_table(rows)
     say("Any folder with train/CLASS/* and test/CLASS/* images will do as well: --data DIR")

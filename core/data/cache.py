@@ -53,8 +53,7 @@ def cached_arrays(name: str, key: str, signature: str, build: Build | None) -> t
     Raises:
         DataError: The cache cannot be written.
     """
-    digest = hashlib.sha256(f"{VERSION}\0{key}".encode(errors="surrogateescape")).hexdigest()[:16]
-    entry = cache_directory() / "images" / f"{re.sub(r'[^A-Za-z0-9]+', '-', name)[:40]}-{digest}"
+    entry = entry_directory(name, key)
     found = _read(entry, signature)
     if found is None and build is not None:
         _write(entry, signature, build)
@@ -62,6 +61,22 @@ def cached_arrays(name: str, key: str, signature: str, build: Build | None) -> t
         if found is None:
             raise DataError(f"cannot read back the images just decoded into {entry}; is its disk full?")
     return found
+
+
+def entry_directory(name: str, key: str) -> Path:
+    """Return where a data set's decoded images are kept, or will be; the arguments are those of `cached_arrays`."""
+    digest = hashlib.sha256(f"{VERSION}\0{key}".encode(errors="surrogateescape")).hexdigest()[:16]
+    return cache_directory() / "images" / f"{re.sub(r'[^A-Za-z0-9]+', '-', name)[:40]}-{digest}"
+
+
+def downloads_directory() -> Path:
+    """Return where downloaded files are kept."""
+    return cache_directory() / "downloads"
+
+
+def folder_key(root: Path, image_size: str, skip_broken: bool) -> str:
+    """Return the key of a folder's images: they are decoded anew for other settings of the data."""
+    return f"{root.absolute()}\0{image_size}\0{skip_broken}"
 
 
 def is_ready(name: str) -> bool:

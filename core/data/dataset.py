@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.data.cache import ARRAYS, Arrays, cached_arrays
+from core.data.cache import ARRAYS, Arrays, cached_arrays, folder_key
 from core.data.catalog import KNOWN_SETS, DataShape, ImageShape
-from core.data.folder import Listing, OnProgress, broken_message, decode_folder, list_folder
+from core.data.folder import Listing, OnProgress, broken_message, decode_folder, ignore, list_folder
 from core.errors import DataError
 from core.settings import DataSettings, parse_image_size
 
@@ -67,11 +67,7 @@ class Dataset:
         return DataShape(ImageShape(channels, height, width), len(self.classes), len(self.train), len(self.test))
 
 
-def _ignore(_what: str, _done: int, _total: int) -> None:
-    """Tell nobody about progress."""
-
-
-def load_data(settings: DataSettings, on_progress: OnProgress = _ignore) -> Dataset:
+def load_data(settings: DataSettings, on_progress: OnProgress = ignore) -> Dataset:
     """Load the settings' data set, from the cache if it was loaded before, downloading it if need be.
 
     Args:
@@ -145,7 +141,7 @@ def _folder_set(settings: DataSettings, on_progress: OnProgress) -> Dataset:
             raise DataError(f"{broken_message(listing, decoded.broken)}; --skip-broken goes on without them")
         return _divide(listing, decoded.broken, target)
 
-    key = f"{root.absolute()}\0{settings.image_size}\0{settings.skip_broken}"
+    key = folder_key(root, settings.image_size, settings.skip_broken)
     found = cached_arrays(root.name, key, listing.signature, build)
     if found is None:
         raise DataError(f"{settings.source} is not in the cache")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tarfile
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +15,15 @@ import pooch
 import requests
 from numpy.typing import NDArray
 
-from core.data.cache import cache_directory
+from core.data.cache import downloads_directory
 from core.data.catalog import KNOWN_SETS, KnownSet
 from core.data.folder import OnProgress
 from core.errors import DataError
 from core.text import printable
 
 TIMEOUT = 20  # seconds without an answer or a byte
+BLOCK = 2**13  # bytes between two reports of progress
+_ABANDONED = 86_400  # seconds without a change
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images (N, channels, height, width) and their labels (N,)."""
 
@@ -78,14 +81,10 @@ def read_set(name: str) -> tuple[Split, Split, tuple[str, ...]]:
         # both look at the archive's checksum, unpack it if that was not done yet, and fetch nothing that is there
         parts = [_torchvision_set(name, train) for train in (True, False)]
     except (OSError, RuntimeError, ValueError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise DataError(f"cannot read {name} in {_download_directory()}: {printable(error, 200)}") from error
+        raise DataError(f"cannot read {name} in {downloads_directory()}: {printable(error, 200)}") from error
     classes = getattr(parts[0], "classes", [str(digit) for digit in range(10)])
     train, test = (_split(part) for part in parts)
     return train, test, tuple(classes)
-
-
-def _download_directory() -> Path:
-    return cache_directory() / "downloads"
 
 
 class _File(NamedTuple):
@@ -113,10 +112,11 @@ def _files(name: str) -> Iterator[_File]:
 
 
 def _fetch(known: KnownSet, file: _File, meter: _Meter) -> None:
-    folder = _download_directory() / file.folder
+    folder = downloads_directory() / file.folder
+    _sweep(folder)
     reason = ""
     for url in file.urls:
-        fetch = pooch.HTTPDownloader(progressbar=meter, timeout=TIMEOUT)
+        fetch = pooch.HTTPDownloader(progressbar=meter, chunk_size=BLOCK, timeout=TIMEOUT)
         try:
             with _quiet(pooch.get_logger()):
                 pooch.retrieve(url, known_hash=f"md5:{file.md5}", fname=file.name, path=folder, downloader=fetch)
@@ -129,6 +129,14 @@ def _fetch(known: KnownSet, file: _File, meter: _Meter) -> None:
             reason = "what came has the wrong checksum"
     size = known.download_bytes / 1e6
     raise DataError(f"cannot download {known.name} ({size:.1f} MB): {reason}; digits is built in, needing no download")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the parts of files that killed processes have left; pooch gives them tempfile's names."""
+    for path in folder.glob("tmp*"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < time.time() - _ABANDONED:
+                path.unlink()
 
 
 @contextlib.contextmanager
@@ -144,7 +152,7 @@ def _quiet(logger: Any) -> Iterator[None]:
 def _torchvision_set(name: str, train: bool) -> Any:
     from torchvision import datasets  # noqa: PLC0415 - as above
 
-    root = str(_download_directory())
+    root = str(downloads_directory())
     if name == "svhn":
         return datasets.SVHN(root, split="train" if train else "test")
     kinds = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "mnist": "MNIST", "fashion-mnist": "FashionMNIST"}

@@ -22,7 +22,11 @@ SAMPLE = 200
 SHOWN_BROKEN = 10
 
 OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is (in files or bytes)."""
+"""Called with what is being done, how much of it is done, and how much there is (in classes, files or bytes)."""
+
+
+def ignore(_what: str, _done: int, _total: int) -> None:
+    """Tell nobody about progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +52,26 @@ class Listing:
     signature: str
 
 
-def list_folder(root: Path) -> Listing:
+def list_folder(root: Path, on_progress: OnProgress = ignore) -> Listing:
     """List a folder of images without opening any of them.
+
+    Args:
+        root: The folder.
+        on_progress: Told before each class of `train` and of `test`; may raise in order to cancel.
 
     Raises:
         DataError: The folder is missing or unreadable, or is not laid out as `train/<class>/*` and `test/<class>/*`
             with an image in every class of `train` and no other class in `test`.
     """
     try:
-        return _list_folder(root)
+        return _list_folder(root, on_progress)
     except OSError as error:
         raise DataError(f"cannot read {printable(error.filename or root)}: {error.strerror or error}") from error
     except RecursionError:
         raise DataError(f"{printable(root)}: its folders are nested too deeply") from None
 
 
-def _list_folder(root: Path) -> Listing:
+def _list_folder(root: Path, on_progress: OnProgress) -> Listing:
     shown = printable(root)
     if not root.is_dir():
         raise DataError(f"there is no folder {shown}, nor a data set of that name; `trialbook data` lists those")
@@ -80,8 +88,9 @@ def _list_folder(root: Path) -> Listing:
     labels: list[int] = []
     digest = hashlib.sha256()
     train = ignored = 0
-    for part in ("train", "test"):
+    for number, part in enumerate(("train", "test")):
         for label, name in enumerate(classes):
+            on_progress("listing images", number * len(classes) + label, 2 * len(classes))
             before = len(files)
             for entry, status in _image_files(root / part / name):
                 if status is None:
@@ -160,14 +169,14 @@ def decode_folder(
         OSError: The target cannot be written.
     """
     files = [str(listing.root / file) for file in listing.files]
-    guess = inspect_files(files[:: max(1, len(files) // SAMPLE)])
+    guess = inspect_sample(listing)
     channels = 3 if guess.colored else 1
-    shape = size or _most_common(guess) or (1, 1)
+    shape = size or most_common_size(guess) or (1, 1)
     found = _decode_all(files, target, channels, shape, on_progress)
     if not found.sizes:
         position, reason = min(found.broken)
         raise DataError(f"none of the {len(files):,} images can be read; {listing.files[position]}: {reason}")
-    right = (3 if found.colored else 1, size or _most_common(found) or shape)
+    right = (3 if found.colored else 1, size or most_common_size(found) or shape)
     if right != (channels, shape):  # the sample did not tell what most images are like
         channels, shape = right
         found = _decode_all(files, target, channels, shape, on_progress)
@@ -181,7 +190,14 @@ def broken_message(listing: Listing, broken: tuple[tuple[int, str], ...]) -> str
     return f"{len(broken):,} of {len(listing.files):,} images cannot be read: {', '.join(named)}{more}"
 
 
-def _most_common(found: Decoded) -> tuple[int, int] | None:
+def inspect_sample(listing: Listing) -> Decoded:
+    """Read the headers of some hundred files, evenly spread over a listing; of all, where there are no more."""
+    step = max(1, len(listing.files) // SAMPLE)
+    return inspect_files([str(listing.root / file) for file in listing.files[::step]])
+
+
+def most_common_size(found: Decoded) -> tuple[int, int] | None:
+    """Return the (height, width) in pixels that occurs most often, of equals the largest; None if no image was read."""
     return max(found.sizes, key=lambda size: (found.sizes[size], size), default=None)
 
 
