@@ -56,6 +56,8 @@ SCOPES = {
     "pictures": "Pictures",
     "data": "Data sets",
     "folder": "Choose a folder",
+    "text": "Text",
+    "scroll": "Help",
 }
 """What the help calls each scope."""
 
@@ -166,7 +168,7 @@ ACTIONS = (
     Action("begin.filter", "begin", "slash", "filter", "Filter", "filter as you type", 11),
     *_moves("list"),
     *_pages("list"),
-    Action("list.choose", "list", "space", "toggle", "Select", "select the line, or take it out again", 13),
+    Action("list.choose", "list", "space", "mark", "Select", "select the line, or take it out again", 13),
     Action("models.evaluate", "models", "enter", "evaluate", "Evaluate", "evaluate the selected model", 10),
     Action("models.filter", "models", "slash", "filter", "Filter", "filter as you type", 11),
     Action("models.sort", "models", "s", "sort", "Sort", "sort by the next column", 12),
@@ -188,15 +190,24 @@ ACTIONS = (
     *_pages("pictures"),
     Action("pictures.all", "pictures", "0", "all_mistakes", "Mistakes", "the most confident mistakes again", 10),
     *_moves("data"),
+    *_pages("data"),
     Action("data.choose", "data", "enter", "choose", "Choose", "train on the selected data set", 10),
     Action("data.download", "data", "d", "download", "Download", "download the selected data set", 11),
     Action("data.cancel", "data", "x", "cancel", "Cancel", "cancel the download", 12),
     Action("data.folder", "data", "f", "folder", "Folder", "choose a folder of images", 13),
     *_moves("folder"),
+    *_pages("folder"),
     Action("folder.open", "folder", "enter,right,l", "open", "Open", "open the folder", 10),
-    Action("folder.up", "folder", "left,h,backspace", "parent", "Parent", "go to the folder above", 11),
+    Action("folder.parent", "folder", "left,h,backspace", "parent", "Parent", "go to the folder above", 11),
     Action("folder.choose", "folder", "c", "choose", "Choose", "train on this folder of images", 12),
     Action("folder.path", "folder", "slash,p", "path", "Path", "type the folder's path", 13),
+    Action("folder.complete", "folder", "tab", "complete", "Complete", "complete the path that is typed", 0, False),
+    Action("text.copy", "text", "y", "copy", "Copy", "copy the text through the terminal", 10),
+    Action("text.write", "text", "w", "write", "Write", "write the text to a file", 11),
+    Action("scroll.down", "scroll", "down,j", "scroll_lines(1)", "Down", "scroll down", 10, in_palette=False),
+    Action("scroll.up", "scroll", "up,k", "scroll_lines(-1)", "Up", "scroll up", 11, in_palette=False),
+    Action("scroll.page_down", "scroll", "pagedown,space", "scroll_lines(15)", "Page", "scroll a page down", 0, False),
+    Action("scroll.page_up", "scroll", "pageup", "scroll_lines(-15)", "Page", "scroll a page up", 0, False),
 )
 
 BY_ID = {action.id: action for action in ACTIONS}

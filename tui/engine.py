@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -27,12 +28,14 @@ class Engine:
     """What takes seconds to import or to load, and is therefore kept.
 
     Attributes:
-        ready: Whether everything is imported.
+        ready: Whether all that a training needs is imported.
+        is_importing: Whether the thread that imports is still at it.
     """
 
     def __init__(self) -> None:
         """Import nothing yet."""
         self.ready = False
+        self.is_importing = False
         self._loading = threading.Lock()
         self._key: tuple[str, str, bool] | None = None
         self._dataset: Dataset | None = None
@@ -43,6 +46,7 @@ class Engine:
         Args:
             done: Called in that thread with an error, or "", and with the device that "auto" means.
         """
+        self.is_importing = True
         threading.Thread(target=self._import, args=(done,), daemon=True, name="import torch").start()
 
     def _import(self, done: Callable[[str, str], object]) -> None:
@@ -59,7 +63,9 @@ class Engine:
             done(f"PyTorch cannot be imported: {type(error).__name__}: {error}", "")
         finally:
             gc.freeze()  # nor will any later collection look at them
+            atexit.register(gc.unfreeze)  # or libraries would complain at the end that nobody has cleaned up
             gc.enable()
+            self.is_importing = False
 
     def load_dataset(self, settings: DataSettings, on_progress: OnProgress) -> Dataset:
         """Return a data set; the last one is still in memory. Takes seconds: for worker threads.

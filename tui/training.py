@@ -89,7 +89,7 @@ class Snapshot:
         return left + whole * (self.started.epochs - len(self.history) - 1)
 
 
-class _Cancelled(Exception):
+class _CancelledError(Exception):
     """The training was stopped while its data was loaded."""
 
 
@@ -128,7 +128,7 @@ class Training:
         error = ""
         try:
             self._train()
-        except _Cancelled:
+        except _CancelledError:
             self._put(outcome=Outcome("stopped", "stopped before the first step", None, None))
         except TrialbookError as problem:
             error = printable(str(problem).replace("\n", "; "))
@@ -165,7 +165,7 @@ class Training:
 
     def _refuse_if_stopped(self) -> None:
         if self.control.stopping or self.control.finishing:
-            raise _Cancelled
+            raise _CancelledError
 
     def _take(self, event: Event) -> None:
         from core.device import used_memory  # noqa: PLC0415 - torch

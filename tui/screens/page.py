@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -39,7 +40,12 @@ class Page(Screen[Any]):
 class Dialog(ModalScreen[Any]):
     """A box over the page; Esc closes it with None. Subclasses yield its content from `compose_page`."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [row for row in bindings("app") if row.id == "back"]
+    # the app's own keys do not work behind a box
+    BINDINGS: ClassVar[list[BindingType]] = [
+        replace(row, action="app.help") if row.id == "help" else row
+        for row in bindings("app")
+        if row.id in ("back", "help")
+    ]
     DEFAULT_CSS = """
     Dialog { align: center middle; }
     Dialog > .dialog {
@@ -49,8 +55,9 @@ class Dialog(ModalScreen[Any]):
     """
 
     def compose(self) -> ComposeResult:
-        """Compose the box and the line for small terminals."""
+        """Compose the box, its footer and the line for small terminals."""
         yield from self.compose_page()
+        yield Keys()
         yield TooSmall()
 
     def compose_page(self) -> ComposeResult:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from textual import events
 from textual.app import RenderResult
+from textual.binding import ActiveBinding
 from textual.content import Content
+from textual.keys import key_to_character
 from textual.screen import Screen
-from textual.style import Style
 from textual.widget import Widget
 
 from tui.actions import BY_ID, FOOTER_KEYS, Action
+
+_GAP = "  "
 
 
 class Keys(Widget):
@@ -18,29 +24,46 @@ class Keys(Widget):
     Keys { dock: bottom; height: 1; width: 1fr; background: $panel; color: $foreground; padding: 0 1; }
     """
 
+    def __init__(self) -> None:
+        """Make an empty footer."""
+        super().__init__()
+        self._ends: list[tuple[int, str]] = []  # where each key ends, in columns
+
     def on_mount(self) -> None:
         """Follow the focus, and whatever else enables or disables keys."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_updated)
 
-    def _bindings_updated(self, _screen: Screen[object]) -> None:
+    def _bindings_updated(self, _screen: Screen[Any]) -> None:
         self.refresh()
 
     def render(self) -> RenderResult:
-        """Return the keys and their labels, each of which can be clicked."""
-        parts: list[Content] = []
+        """Return the keys and their labels."""
+        parts, self._ends = [], list[tuple[int, str]]()
+        active = self.screen.active_bindings
+        end = 0
         for key, action in shown_keys(self.screen):
-            click = Style.from_meta({"@click": f"app.press_key('{key}')"})
-            shown = Content.styled(self.app.get_key_display(_binding(self.screen, key)), "bold $accent")
-            parts.append(Content.assemble(shown, " ", label_of(self.screen, action)).stylize(click))
-        return Content("  ").join(parts)
+            shown = self.app.get_key_display(active[key].binding)
+            part = Content.assemble((shown, "bold $text-accent"), " ", label_of(self.screen, action))
+            parts.append(part)
+            end += part.cell_length + len(_GAP)
+            self._ends.append((end, key))
+        return Content(_GAP).join(parts)
+
+    def on_click(self, event: events.Click) -> None:
+        """Do what the key that is clicked does."""
+        offset = event.get_content_offset(self)
+        if offset is not None:
+            key = next((key for end, key in self._ends if offset.x < end), None)
+            if key is not None:
+                self.app.simulate_key(key)
 
 
-def shown_keys(screen: Screen[object]) -> list[tuple[str, Action]]:
+def shown_keys(screen: Screen[Any]) -> list[tuple[str, Action]]:
     """Return key and action of everything a footer shows now, in its order."""
     rows: dict[str, tuple[str, Action]] = {}
-    for key, active in screen.active_bindings.items():
+    for key, active in usable_bindings(screen).items():
         action = BY_ID.get(active.binding.id or "")
-        if action is not None and action.rank and active.enabled:
+        if action is not None and action.rank:
             rows.setdefault(action.id, (key, action))  # an action with several keys shows its first
     ranked = sorted(rows.values(), key=lambda row: row[1].rank)
     help_key = [row for row in ranked if row[1].id == "help"]
@@ -48,11 +71,17 @@ def shown_keys(screen: Screen[object]) -> list[tuple[str, Action]]:
     return others[: FOOTER_KEYS - len(help_key)] + help_key
 
 
-def label_of(screen: Screen[object], action: Action) -> str:
+def usable_bindings(screen: Screen[Any]) -> dict[str, ActiveBinding]:
+    """Return the bindings that do something now, by key: not those whose letters an input takes as text."""
+    focused = screen.focused
+    return {
+        key: active
+        for key, active in screen.active_bindings.items()
+        if active.enabled and not (focused is not None and focused.check_consume_key(key, key_to_character(key)))
+    }
+
+
+def label_of(screen: Screen[Any], action: Action) -> str:
     """Return the action's word for the footer, which the screen may change with its state: "Pause", "Resume"."""
     changed = getattr(screen, "label_of", None)
     return str(changed(action.id) or action.label) if changed is not None else action.label
-
-
-def _binding(screen: Screen[object], key: str):  # type: ignore[no-untyped-def]
-    return screen.active_bindings[key].binding

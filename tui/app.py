@@ -1,0 +1,469 @@
+"""The app: it owns the draft, the training, the engine and what is remembered; the screens show them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.command import Provider
+from textual.content import Content
+from textual.screen import Screen
+from textual.timer import Timer
+
+from core.errors import TrialbookError
+from core.presets import all_presets
+from core.text import printable
+from core.trials.store import find_trial
+from tui.actions import bindings
+from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
+from tui.engine import Engine
+from tui.messages import EngineLoaded, TrainingChanged
+from tui.plot.curves import Run
+from tui.plot.view import View
+from tui.plot.widget import CurvesPlot
+from tui.runs import Shown, ending_words, figures_of, read_runs, read_shown, run_of
+from tui.safe import safe
+from tui.screens.dialogs import HelpDialog, QuitDialog, TextDialog
+from tui.screens.workbench import Workbench
+from tui.state import config_file, read_keys, read_state, state_file, write_state
+from tui.training import Training
+from tui.widgets.figures import FigureValues
+
+if TYPE_CHECKING:
+    from core.data.dataset import Dataset
+    from core.data.folder import OnProgress
+    from core.settings import DataSettings
+    from core.trials.trial import Trial
+    from tui.downloads import Downloads
+
+_TEXTUALS = ("Theme", "Screenshot")
+_SAVE_AFTER = 1.0  # seconds from an edit to the disk
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_SIGNAL_GRACE = 1.5  # seconds that a training has to end after a signal
+
+
+def _palette() -> type[Provider]:
+    from tui.palette import TrialbookCommands  # noqa: PLC0415 - not needed for the first screen
+
+    return TrialbookCommands
+
+
+class TrialbookApp(App[None]):
+    """The console on one home directory.
+
+    Attributes:
+        home: The directory with `saved_models/` in it.
+        edits: The draft of the next trial, with undo and redo.
+        engine: PyTorch and the last data set.
+        training: The training that runs or ran last, or None.
+        shown: The saved trial whose curves are shown, or None.
+        overlays: The curves of other trials that are drawn too.
+        device: What "auto" trains on; "" before PyTorch is there.
+        engine_error: Why PyTorch cannot be imported; "" if it can.
+        remember: JSON values that are kept over restarts.
+        leaving: Whether the app ends as soon as the training has.
+    """
+
+    TITLE = "Trialbook"
+    BINDINGS: ClassVar[list[BindingType]] = [row for row in bindings("app") if row.id not in ("back", "palette")]
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = App.COMMANDS | {_palette}
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (108, "-normal"), (170, "-wide")]  # noqa: RUF012 - as App has it
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-low"), (30, "-tall")]  # noqa: RUF012
+
+    def __init__(self, home: Path) -> None:
+        """Open the console on a home directory; what was remembered of it comes back."""
+        super().__init__()
+        self.home = home
+        self._state_file = state_file(home)
+        self.remember = read_state(self._state_file)
+        self.edits = Edits(draft_from_dict(self.remember.get("draft")), self._draft_changed)
+        self.engine = Engine()
+        self.training: Training | None = None
+        self.shown: Shown | None = None
+        self.parent_run: Run | None = None
+        self.overlays: tuple[Run, ...] = ()
+        self.device = ""
+        self.engine_error = ""
+        self.leaving = False
+        self._words = Content("")
+        self._save_timer: Timer | None = None
+        self._downloads: Downloads | None = None
+
+    # start and end
+
+    @property
+    def engine_ready(self) -> bool:
+        """Whether PyTorch has been imported."""
+        return self.engine.ready
+
+    @property
+    def downloads(self) -> Downloads:
+        """The download that runs or ran last."""
+        if self._downloads is None:
+            from tui.downloads import Downloads  # noqa: PLC0415 - not needed for the first screen
+
+            self._downloads = Downloads()
+        return self._downloads
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Return Textual's own commands that the table of actions does not have."""
+        return (command for command in super().get_system_commands(screen) if command.title in _TEXTUALS)
+
+    def get_default_screen(self) -> Workbench:
+        """Return the workbench."""
+        return Workbench()
+
+    def on_mount(self) -> None:
+        """Bring back theme and layout, listen to signals, and import PyTorch once the first screen is there."""
+        theme = self.remember.get("theme")
+        if isinstance(theme, str) and theme in self.available_themes and "TEXTUAL_THEME" not in os.environ:
+            self.theme = theme
+        keys, problems = read_keys(config_file())
+        self.set_keymap(keys)
+        for problem in problems:
+            self.tell(problem, "warning")
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+                with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
+                    loop.add_signal_handler(number, self._end_by_signal, number)
+        self.theme_changed_signal.subscribe(self, lambda _theme: self.state_changed())
+
+    def on_ready(self) -> None:
+        """Begin what the first screen need not wait for."""
+        self._restore_layout()
+        self.engine.start(lambda error, device: self.post_message(EngineLoaded(error, device)))
+        self.run_worker(self._find_last_trial, thread=True, exit_on_error=False, group="shown")
+
+    def _restore_layout(self) -> None:
+        bench = self.workbench
+        panel = self.remember.get("panel")
+        bench.alone = self.remember.get("alone") is True
+        bench.action_show_panel(panel if panel in ("architecture", "training", "curves", "figures") else "architecture")
+        view = self.remember.get("view")
+        if isinstance(view, dict):
+            bench.query_one(CurvesPlot).view = View.from_dict(view)
+        self._say_ready()
+
+    @property
+    def workbench(self) -> Workbench:
+        """The first screen."""
+        bench = self.screen_stack[0]
+        assert isinstance(bench, Workbench)  # noqa: S101 - get_default_screen makes it
+        return bench
+
+    def on_engine_loaded(self, message: EngineLoaded) -> None:
+        """Say that PyTorch is there."""
+        self.device, self.engine_error = message.device, message.error
+        self.workbench.show_heading()
+
+    async def action_quit(self) -> None:
+        """Leave; ask how if a training runs."""
+        if self.training is None or not self.training.is_running:
+            self.exit()
+            return
+        if not isinstance(self.screen, QuitDialog):
+            self.push_screen(QuitDialog(), self._leave)
+
+    def _leave(self, how: str | None) -> None:
+        if how is None or self.training is None:
+            return
+        self.leaving = True
+        self.end_training(at_once=how == "stop")
+        if not self.training.is_running:
+            self.exit()
+
+    def _end_by_signal(self, number: int) -> None:
+        code = 128 + number
+        self._return_code = code
+        if self.training is not None and self.training.is_running:
+            self.leaving = True
+            self.training.control.stop()
+            self.set_timer(_SIGNAL_GRACE, lambda: self.exit(return_code=code))
+        else:
+            self.exit(return_code=code)
+
+    def on_unmount(self) -> None:
+        """Save what is remembered; a training must not outlive the screen unseen."""
+        if self.training is not None:
+            self.training.control.stop()
+        with contextlib.suppress(TrialbookError):
+            write_state(self._state_file, self._state())
+
+    # what is remembered
+
+    def state_changed(self) -> None:
+        """Save what is remembered in a second; changes until then are saved together."""
+        if self._save_timer is not None:
+            self._save_timer.stop()
+        self._save_timer = self.set_timer(_SAVE_AFTER, self._save_state)
+
+    def _save_state(self) -> None:
+        values = self._state()
+        self.run_worker(lambda: write_state(self._state_file, values), thread=True, exit_on_error=False, group="state")
+
+    def _state(self) -> dict[str, Any]:
+        self.remember |= {"version": 1, "draft": draft_to_dict(self.edits.draft), "theme": self.theme}
+        with contextlib.suppress(Exception):  # while the app is torn down there may be no screen left to ask
+            bench = self.workbench
+            view = bench.query_one(CurvesPlot).view.to_dict()
+            self.remember |= {"panel": bench.panel, "alone": bench.alone, "view": view}
+        return self.remember
+
+    # the draft
+
+    def _draft_changed(self) -> None:
+        self.workbench.draft_changed()
+        self._say_ready()
+        self.state_changed()
+
+    def begin_from(self, name: str) -> None:
+        """Begin the draft from a preset or from a saved trial, by its name or id."""
+        presets = all_presets()
+        if name in presets:
+            self.edits.change(begun(presets[name].settings, name))
+            self.say(safe(f"begins from {name}: {presets[name].about}"))
+            return
+        try:
+            trial = find_trial(self.home, name)
+            self.edits.change(begun(trial.settings(), trial.id))
+        except TrialbookError as error:
+            self.tell(str(error), "error")
+        else:
+            self.say(safe(f"begins from trial {trial.id}"))
+
+    def choose_source(self, source: str) -> None:
+        """Put a data set's name, or an absolute folder, into the draft."""
+        draft = edited(self.edits.draft, "data.source", source)
+        if draft.settings.data.image_size != "auto":
+            draft = edited(draft, "data.image_size", "auto")
+        self.edits.change(draft)
+
+    # the training
+
+    def start_training(self, data_problem: str) -> None:
+        """Train the draft, unless something is wrong with it or a training runs.
+
+        Args:
+            data_problem: Why the data cannot be used; "" if it can as far as is known.
+        """
+        draft = self.edits.draft
+        if self.training is not None and self.training.is_running:
+            self.tell("A training runs: x stops it, f ends it after this epoch.", "warning")
+        elif draft.wrong:
+            path, wrong = next(iter(draft.wrong.items()))
+            self.tell(f"Cannot start: {path}: {wrong.reason}", "error")
+        elif data_problem:
+            self.tell(f"Cannot start: {data_problem}", "error")
+        else:
+            self.training = Training(
+                draft, self.home, self.load_dataset, lambda training: self.post_message(TrainingChanged(training))
+            )
+            self.run_worker(self.training.run, thread=True, exit_on_error=False, group="training")
+            self.say(Content("training"))
+            self.workbench.refresh_bindings()
+
+    def load_dataset(self, settings: DataSettings, on_progress: OnProgress) -> Dataset:
+        """Return a data set, from memory if it was the last one. For worker threads.
+
+        Raises:
+            DataError: The data cannot be had or read.
+        """
+        return self.engine.load_dataset(settings, on_progress)
+
+    def pause_training(self) -> None:
+        """Pause the training, or let it go on."""
+        if self.training is not None:
+            control = self.training.control
+            if control.paused:
+                control.resume()
+                self.say(Content("training"))
+            else:
+                control.pause()
+                self.say(Content("paused"))
+            self.workbench.refresh_bindings()
+
+    def end_training(self, *, at_once: bool) -> None:
+        """Stop the training now, or after this epoch."""
+        if self.training is not None and self.training.is_running:
+            if at_once:
+                self.training.control.stop()
+                self.say(Content("stopping..."))
+            else:
+                self.training.control.finish_epoch()
+                self.say(Content("finishing this epoch..."))
+
+    def on_training_changed(self, message: TrainingChanged) -> None:
+        """Draw what is new of the training; say how it ended."""
+        training = message.training
+        now = training.snapshot
+        if now.started is not None and (self.shown is None or self.shown.trial != now.started.trial):
+            self._training_started(training)
+        elif self.shown is not None and now.started is not None:
+            run = run_of(training) or self.shown.run
+            state = now.phase if now.outcome is None else now.outcome.status
+            self.shown = replace(self.shown, run=run, state="failed" if now.error else state)
+        self.draw_curves()
+        self.workbench.look()
+        self.workbench.refresh_bindings()
+        if now.phase == "ended":
+            self._training_ended(training)
+
+    def _training_started(self, training: Training) -> None:
+        started = training.snapshot.started
+        run = run_of(training)
+        if started is None or run is None:
+            return
+        parent = training.draft.parent
+        self.shown = Shown(started.trial, run, "training", parent, started.test_images, started.device)
+        self._read_parent(parent)
+        for remark in training.snapshot.remarks:
+            self.tell(remark, "warning")
+        # the next trial begins from this one: what is edited from now on is a difference to it
+        self.edits.change(
+            replace(self.edits.draft, begin=training.draft.settings, parent=started.trial.id, name="", note="")
+        )
+        self.say(Content("training"))
+
+    def _training_ended(self, training: Training) -> None:
+        now = training.snapshot
+        if self.leaving:
+            self.exit(return_code=self.return_code or 0)
+            return
+        self.bell()
+        if now.error:
+            self.say(safe(f"✗ {now.error}", "$text-error"))
+            kept = f"\n\n{len(now.history)} complete epochs are kept." if now.history else ""
+            self.push_screen(TextDialog("The training has failed", now.error + kept))
+            return
+        saved = f"saved in {now.started.trial.directory}" if now.started else "nothing is saved"
+        self.say(safe(ending_words(now)))
+        self.notify(f"{ending_words(now)}\n{printable(saved)}", title="Training ended", timeout=10, markup=False)
+
+    # what is shown
+
+    def say(self, words: Content) -> None:
+        """Show a line above the footer."""
+        self._words = words
+        self.workbench.look()
+
+    def tell(self, text: str, severity: str = "information") -> None:
+        """Show a text, which may be foreign, above the footer and as a toast."""
+        styles = {"error": "$text-error", "warning": "$text-warning"}
+        self.say(safe(text, styles.get(severity, "")))
+        self.notify(printable(text), severity=severity, markup=False)  # type: ignore[arg-type]
+
+    def status_words(self) -> Content:
+        """Return the line above the footer."""
+        return self._words
+
+    def _say_ready(self) -> None:
+        if self.training is not None and self.training.is_running:
+            return
+        draft = self.edits.draft
+        if draft.wrong:
+            path, wrong = next(iter(draft.wrong.items()))
+            self.say(safe(f"✗ start is off: {path}: {wrong.reason}", "$text-error"))
+        else:
+            self.say(Content("ready: s starts the training"))
+
+    def figure_values(self) -> FigureValues:
+        """Return what the figures show now."""
+        return FigureValues() if self.shown is None else figures_of(self.shown, self.training, self.parent_run)
+
+    @property
+    def shown_trial(self) -> Trial | None:
+        """The trial that the curves show, if it has weights to evaluate."""
+        return self.shown.trial if self.shown is not None and self.shown.run.history else None
+
+    def show_trial(self, trial: Trial) -> None:
+        """Show a saved trial's curves in the workbench."""
+        self.run_worker(lambda: self._read_trial(trial), thread=True, exit_on_error=False, group="shown")
+
+    def _find_last_trial(self) -> None:
+        try:
+            trial = find_trial(self.home, "last")
+        except TrialbookError:
+            return
+        self._read_trial(trial)
+
+    def _read_trial(self, trial: Trial) -> None:
+        shown = read_shown(trial)
+        self.call_from_thread(self._take_shown, shown)
+
+    def _take_shown(self, shown: Shown) -> None:
+        if self.training is not None and self.training.is_running and self.training.snapshot.started is None:
+            return  # a training's own curves come in a moment
+        self.shown = shown
+        self._read_parent(shown.parent)
+        self._read_overlays()
+        self.draw_curves()
+        self.workbench.refresh_bindings()
+        for remark in shown.remarks:
+            self.tell(remark, "warning")
+
+    def _read_parent(self, parent: str | None) -> None:
+        self.parent_run = None
+        if parent is not None and parent not in all_presets():
+            self.run_worker(
+                lambda: self.call_from_thread(self._take_parent, parent, read_runs(self.home, [parent])),
+                thread=True,
+                exit_on_error=False,
+                group="parent",
+            )
+
+    def _take_parent(self, parent: str, runs: list[Run]) -> None:
+        if self.shown is not None and self.shown.parent == parent:
+            self.parent_run = runs[0] if runs else None
+            self.draw_curves()
+
+    def choose_overlays(self, names: list[str]) -> None:
+        """Draw the curves of saved trials too, by id."""
+        self.remember["overlays"] = names
+        self.state_changed()
+        self._read_overlays()
+
+    def _read_overlays(self) -> None:
+        names = self.remember.get("overlays")
+        chosen = [str(name) for name in names] if isinstance(names, list) else []
+        self.run_worker(
+            lambda: self.call_from_thread(self._take_overlays, read_runs(self.home, chosen)),
+            thread=True,
+            exit_on_error=False,
+            group="overlays",
+        )
+
+    def _take_overlays(self, runs: list[Run]) -> None:
+        self.overlays = tuple(runs)
+        self.draw_curves()
+
+    def draw_curves(self) -> None:
+        """Give the plot the curves as they are now."""
+        plot = self.workbench.query_one(CurvesPlot)
+        plot.show(self.shown.run if self.shown else None, self.parent_run, self.overlays)
+        self.workbench.look()
+
+    def on_curves_plot_view_changed(self) -> None:
+        """Remember how the curves are looked at."""
+        self.state_changed()
+
+    def on_curves_plot_overlay_asked(self) -> None:
+        """Choose trials to draw too."""
+        from tui.screens.choose import OverlayScreen  # noqa: PLC0415 - not needed for the first screen
+
+        names = self.remember.get("overlays")
+        chosen = {str(name) for name in names} if isinstance(names, list) else set()
+        self.push_screen(OverlayScreen(chosen), lambda answer: None if answer is None else self.choose_overlays(answer))
+
+    def action_help(self) -> None:
+        """Show the keys that do something here."""
+        if not isinstance(self.screen, HelpDialog):
+            self.push_screen(HelpDialog(self.screen))

@@ -1,0 +1,158 @@
+"""Choose among presets and saved trials: where to begin, or whose curves to draw too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.widgets import Input, Static
+
+from core.errors import TrialbookError
+from core.presets import all_presets
+from core.settings import widths_text
+from core.trials.store import list_trials
+from tui.actions import bindings
+from tui.safe import safe
+from tui.screens.page import Page
+from tui.widgets.trial_list import Row, TrialList
+from tui.widgets.trial_rows import TRIAL_COLUMNS, trial_row
+
+if TYPE_CHECKING:
+    from core.presets import Preset
+    from tui.app import TrialbookApp
+
+
+class _Chooser(Page):
+    """A list of trials under a line to filter by."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("begin")]
+    DEFAULT_CSS = """
+    _Chooser .title { height: 1; padding: 0 1; background: $panel; }
+    _Chooser Input { dock: top; }
+    """
+
+    title_text = ""
+    several = False
+    with_presets = False
+
+    def compose_page(self) -> ComposeResult:
+        """Compose title, filter and list."""
+        yield Static(self.title_text, classes="title")
+        yield Input(placeholder="type to filter", compact=True)
+        yield TrialList(TRIAL_COLUMNS, empty="nothing to choose", several=self.several, sort_by=1)
+
+    def on_mount(self) -> None:
+        """Read the trials in a worker."""
+        self.query_one(TrialList).focus()
+        self.run_worker(self._read, thread=True, exit_on_error=False)
+
+    def _read(self) -> None:
+        try:
+            rows = [trial_row(listed) for listed in list_trials(cast("TrialbookApp", self.app).home)]
+        except TrialbookError as error:
+            self.app.call_from_thread(self.query_one(".title", Static).update, safe(error, "$text-error"))
+            rows = []
+        if self.with_presets:
+            rows += [_preset_row(preset) for preset in all_presets().values()]
+        if self.is_running:
+            self.app.call_from_thread(self.take_rows, rows)
+
+    def take_rows(self, rows: list[Row]) -> None:
+        """Show the lines."""
+        self.query_one(TrialList).set_rows(rows)
+
+    def action_filter(self) -> None:
+        """Type into the filter."""
+        self.query_one(Input).focus()
+
+    @on(Input.Changed)
+    def _filter(self, event: Input.Changed) -> None:
+        self.query_one(TrialList).filter_by(event.value)
+
+    @on(Input.Submitted)
+    def _filtered(self) -> None:
+        self.query_one(TrialList).focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """Down leaves the filter for the list."""
+        if event.key == "down" and isinstance(self.focused, Input):
+            self.query_one(TrialList).focus()
+            event.stop()
+
+    def action_back(self) -> None:
+        """Leave the filter, or the screen."""
+        if isinstance(self.focused, Input):
+            self.query_one(Input).value = ""
+            self.query_one(TrialList).focus()
+        else:
+            self.dismiss(None)
+
+    @on(TrialList.Opened)
+    def _opened(self) -> None:
+        self.action_choose()
+
+    def action_choose(self) -> None:
+        """Answer with what is chosen."""
+        raise NotImplementedError
+
+
+class BeginScreen(_Chooser):
+    """Answers with the name of a preset, or with a trial's id."""
+
+    title_text = "Begin from a preset or a saved trial"
+    with_presets = True
+
+    def action_choose(self) -> None:
+        """Answer with the line under the cursor."""
+        row = self.query_one(TrialList).row
+        if row is not None:
+            self.dismiss(row.key)
+
+
+class OverlayScreen(_Chooser):
+    """Answers with the ids of the trials whose curves are drawn too."""
+
+    title_text = "Draw the curves of saved trials too: Space chooses, Enter draws"
+    several = True
+
+    def __init__(self, chosen: set[str]) -> None:
+        """Begin with the trials that are drawn already."""
+        super().__init__()
+        self._chosen = chosen
+
+    def take_rows(self, rows: list[Row]) -> None:
+        """Show the lines, with the chosen ones marked."""
+        super().take_rows(rows)
+        trials = self.query_one(TrialList)
+        trials.chosen = self._chosen & {row.key for row in rows}
+        trials.refresh()
+
+    def action_choose(self) -> None:
+        """Answer with all chosen lines."""
+        self.dismiss(sorted(self.query_one(TrialList).chosen))
+
+
+def _preset_row(preset: Preset) -> Row:
+    settings = preset.settings
+    accuracy = None if preset.reported_accuracy is None else 100 * preset.reported_accuracy
+    hidden = widths_text(settings)
+    number = int(preset.name.rpartition("-")[2]) if preset.name.startswith("trial-") else -1
+    return Row(
+        key=preset.name,
+        cells=(
+            f"{preset.name}: {preset.about}",
+            "preset",
+            "-" if accuracy is None else f"{accuracy:.2f}",
+            "-",
+            "-",
+            "-",
+            "preset",
+            hidden,
+            settings.data.source,
+            str(settings.training.epochs),
+        ),
+        sort=(preset.name, f" {number:03}", accuracy, None, None, None, "preset", hidden, "", None),
+        search=f"preset {preset.name} {preset.about} {hidden} {settings.data.source}".lower(),
+    )

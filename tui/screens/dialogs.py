@@ -1,0 +1,178 @@
+"""The small boxes: leaving during a training, a text to copy, name and note, help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets.option_list import Option
+
+from core.errors import TrialError
+from core.files import replace_text
+from tui.actions import ACTIONS, BY_ID, SCOPES, Action, bindings
+from tui.safe import safe
+from tui.screens.page import Dialog
+from tui.widgets.keys import usable_bindings
+
+if TYPE_CHECKING:
+    from tui.app import TrialbookApp
+
+
+class QuitDialog(Dialog):
+    """Asks how to leave while a training runs; answers "finish", "stop" or None to stay."""
+
+    CHOICES = (
+        ("finish", "Finish this epoch, then leave"),
+        ("stop", "Stop now: the epochs before this one are kept"),
+        ("stay", "Stay"),
+    )
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the box."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = "A training is running"
+            yield OptionList(*(Option(text, id=name) for name, text in self.CHOICES), compact=True)
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(None if event.option_id == "stay" else event.option_id)
+
+
+class TextDialog(Dialog):
+    """Shows a text that can be copied and, as not every terminal lets programs copy, written to a file."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("text")]
+    DEFAULT_CSS = """
+    TextDialog .dialog { width: 100; max-height: 90%; }
+    TextDialog VerticalScroll { height: auto; max-height: 100%; }
+    TextDialog #told { color: $text-muted; height: auto; }
+    """
+
+    def __init__(self, title: str, text: str, *, shown: Content | None = None) -> None:
+        """Show a text.
+
+        Args:
+            title: What it is.
+            text: What is copied.
+            shown: How it is shown; None: as it is.
+        """
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._shown = safe(text, limit=5_000) if shown is None else shown
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the box."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = self._title
+            with VerticalScroll():
+                yield Static(self._shown)
+            yield Label("", id="told")
+
+    def action_copy(self) -> None:
+        """Copy the text through the terminal (OSC 52)."""
+        self.app.copy_to_clipboard(self._text)
+        self._tell("copied, if your terminal lets programs copy; w writes it to a file")
+
+    def action_write(self) -> None:
+        """Write the text to a file beside the saved trials."""
+        path = Path(cast("TrialbookApp", self.app).home) / "saved_models" / "last-text.txt"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_text(path, self._text + "\n")
+        except (OSError, TrialError) as error:
+            self._tell(str(error))
+        else:
+            self._tell(f"written to {path.absolute()}")
+
+    def _tell(self, text: str) -> None:
+        self.query_one("#told", Label).update(safe(text))
+
+
+class NameDialog(Dialog):
+    """Asks for the name and the note of the next trial; answers both, or None."""
+
+    DEFAULT_CSS = """
+    NameDialog Label { color: $text-muted; }
+    """
+
+    def __init__(self, name: str, note: str) -> None:
+        """Ask, with the present name and note to begin with."""
+        super().__init__()
+        self._name = name
+        self._note = note
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the box."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = "The next trial"
+            yield Label("Name, to find it again")
+            yield Input(self._name, id="trial-name", compact=True)
+            yield Label("Note: what is intended by it")
+            yield Input(self._note, id="trial-note", compact=True)
+            yield Label("Enter keeps both")
+
+    @on(Input.Submitted)
+    def _done(self) -> None:
+        self.dismiss((self.query_one("#trial-name", Input).value, self.query_one("#trial-note", Input).value))
+
+
+class HelpDialog(Dialog):
+    """The keys that do something where the user is, the focused widget's first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("scroll")]
+    DEFAULT_CSS = """
+    HelpDialog .dialog { width: 84; max-height: 95%; }
+    HelpDialog VerticalScroll { height: auto; max-height: 100%; }
+    """
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        """Tell the keys of a screen as it is now."""
+        super().__init__()
+        self._lines = help_lines(screen)
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the box."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Keys"
+            with VerticalScroll():
+                yield Static(self._lines)
+
+    def action_scroll_lines(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+def help_lines(screen: Screen[Any]) -> Content:
+    """Return a heading for every scope with keys that work now, and a line per action."""
+    keys: dict[str, list[str]] = {}
+    for active in usable_bindings(screen).values():
+        name = active.binding.id or ""
+        if name in BY_ID:
+            keys.setdefault(name, []).append(screen.app.get_key_display(active.binding))
+    lines: list[Content] = []
+    for scope in sorted({BY_ID[name].scope for name in keys}, key=lambda scope: _distance(scope, screen)):
+        if lines:
+            lines.append(Content(""))
+        lines.append(Content.styled(SCOPES[scope], "bold $primary"))
+        lines += [_help_line(row, keys[row.id]) for row in ACTIONS if row.scope == scope and row.id in keys]
+    return Content("\n").join(lines)
+
+
+def _distance(scope: str, screen: Screen[Any]) -> int:
+    """Return how far a scope is from the focus: the focused widget's own keys come first, the app's last."""
+    for distance, node in enumerate(screen.focused.ancestors_with_self if screen.focused else ()):
+        if any(BY_ID[name].scope == scope for name in (row.id for _, row in node._bindings) if name in BY_ID):
+            return distance
+    return len(SCOPES) + list(SCOPES).index("app" if scope == "app" else "workbench")
+
+
+def _help_line(row: Action, keys: list[str]) -> Content:
+    return Content.assemble((f"{'  '.join(keys):<12}", "bold $text-accent"), row.title, (f"  {row.id}", "dim"))

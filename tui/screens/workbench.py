@@ -1,0 +1,353 @@
+"""The workbench: settings on the left, curves and figures on the right, progress and keys below."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Static
+
+from core.data.catalog import DataShape, known_shape
+from core.errors import DataError
+from tui.actions import bindings
+from tui.draft import Draft
+from tui.plot.widget import CurvesPlot
+from tui.safe import safe
+from tui.screens.dialogs import NameDialog, TextDialog
+from tui.screens.page import Page
+from tui.widgets.architecture import ArchitectureTable
+from tui.widgets.detail import Detail
+from tui.widgets.editor import Editor
+from tui.widgets.figures import Figures
+from tui.widgets.form import Form
+from tui.widgets.network import Network
+from tui.widgets.panel import PANELS, FiguresScroller, Panel, PanelTabs, Scroller
+from tui.widgets.settings_form import SettingsForm
+from tui.widgets.status import Status
+
+if TYPE_CHECKING:
+    from tui.app import TrialbookApp
+
+BESIDE = (108, 30)
+"""Columns and rows from which panels stand beside each other; below, one of them is shown at a time."""
+_LOOKS_PER_SECOND = 8
+_LEFT = ("architecture", "training")
+_RUNNING_ACTIONS = ("pause", "finish", "stop")
+
+
+class Workbench(Page):
+    """The first screen and the one that everything returns to."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("workbench")]
+    DEFAULT_CSS = """
+    Workbench #heading { height: 1; padding: 0 1; background: $panel; dock: top; }
+    Workbench #left { width: 58; }
+    Workbench.-wide #left { width: 76; }
+    Workbench #right { width: 1fr; }
+    Workbench #architecture { height: auto; max-height: 60%; }
+    Workbench #architecture Scroller { height: auto; }
+    Workbench #figures { height: auto; min-height: 4; }
+    Workbench Network { margin: 1 1 0 1; }
+    Workbench.-single PanelTabs { display: block; }
+    Workbench.-single Panel { display: none; border: none; }
+    Workbench.-single Panel.-current { display: block; height: 1fr; max-height: 100%; }
+    Workbench.-single #left, Workbench.-single #right { width: 1fr; }
+    Workbench.-single #left.-away, Workbench.-single #right.-away { display: none; }
+    Workbench.-single #architecture Scroller { height: 1fr; }
+    Workbench.-single #figures FiguresScroller { height: 1fr; }
+    """
+
+    panel: reactive[str] = reactive("architecture")
+    alone: reactive[bool] = reactive(False)
+    data_problem: reactive[str] = reactive("")
+    shape: reactive[DataShape | None] = reactive(None)
+
+    @property
+    def console(self) -> TrialbookApp:
+        """The app."""
+        return cast("TrialbookApp", self.app)
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the panels."""
+        yield Static(id="heading")
+        yield PanelTabs()
+        with Horizontal(id="panels"):
+            with Vertical(id="left"):
+                yield Panel(Scroller(ArchitectureTable()), Network(), id="architecture")
+                yield Panel(Scroller(SettingsForm()), id="training")
+                yield Detail()
+            with Vertical(id="right"):
+                yield Panel(CurvesPlot(), id="curves")
+                yield Panel(FiguresScroller(Figures()), id="figures")
+        yield Status()
+
+    def on_mount(self) -> None:
+        """Show the draft, and look at the training several times a second."""
+        self.draft_changed()
+        self.set_interval(1 / _LOOKS_PER_SECOND, self.look)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Put the panels beside each other, or behind each other."""
+        self._arrange(event.size.width, event.size.height)
+
+    # panels
+
+    def _arrange(self, width: int, height: int) -> None:
+        single = self.alone or width < BESIDE[0] or height < BESIDE[1]
+        self.set_class(single, "-single")
+        for name in PANELS:
+            self.query_one(f"#{name}").set_class(name == self.panel, "-current")
+        on_left = self.panel in _LEFT
+        self.query_one("#left").set_class(not on_left, "-away")
+        self.query_one("#right").set_class(on_left, "-away")
+        self.query_one(PanelTabs).active = self.panel
+
+    def _content_of(self, panel: str) -> Widget:
+        kinds: dict[str, type[Widget]] = {
+            "architecture": ArchitectureTable,
+            "training": SettingsForm,
+            "curves": CurvesPlot,
+            "figures": FiguresScroller,
+        }
+        return self.query_one(kinds[panel])
+
+    def watch_panel(self) -> None:
+        """Show the panel that is gone to."""
+        if self.is_mounted:
+            self._arrange(*self.size)
+            self.console.state_changed()
+
+    def watch_alone(self) -> None:
+        """Give the panel the screen, or give it back."""
+        self.watch_panel()
+
+    def action_show_panel(self, name: str) -> None:
+        """Go to a panel."""
+        self.panel = name
+        self._content_of(name).focus()
+
+    def action_next_panel(self) -> None:
+        """Go to the next panel."""
+        self._step_panel(1)
+
+    def action_previous_panel(self) -> None:
+        """Go to the panel before."""
+        self._step_panel(-1)
+
+    def _step_panel(self, by: int) -> None:
+        names = list(PANELS)
+        self.action_show_panel(names[(names.index(self.panel) + by) % len(names)])
+
+    def action_maximize(self) -> None:
+        """Give the panel the whole screen, or give it back."""
+        self.alone = not self.alone
+
+    def action_back(self) -> None:
+        """Give a maximized panel's room back; there is no screen behind this one."""
+        self.alone = False
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Note which panel has the focus, also when the mouse gave it."""
+        panel = next((node for node in event.widget.ancestors_with_self if isinstance(node, Panel)), None)
+        if panel is not None and panel.id:
+            self.panel = panel.id
+
+    # the draft
+
+    def draft_changed(self) -> None:
+        """Show the draft after an edit."""
+        draft = self.console.edits.draft
+        self._find_shape(draft)
+        for form in self.query(Form):
+            form.draft = draft
+        self.query_one(Network).settings = draft.settings
+        self.query_one(Detail).draft = draft
+        self.show_heading()
+        self.refresh_bindings()
+
+    def _find_shape(self, draft: Draft) -> None:
+        known = known_shape(draft.settings)
+        if known is not None:
+            self._take_shape(known, "")
+        else:
+            self._take_shape(None, "")
+            self.run_worker(
+                lambda: self._look_at_folder(draft), thread=True, exit_on_error=False, group="shape", exclusive=True
+            )
+
+    def _look_at_folder(self, draft: Draft) -> None:
+        from core.data.preview import preview_folder  # noqa: PLC0415 - Pillow and numpy, which a known set needs not
+
+        data = draft.settings.data
+        shape, problem = None, ""
+        try:
+            shape = preview_folder(Path(data.source), data.image_size).shape
+        except DataError as error:
+            problem = str(error)
+        self.app.call_from_thread(self._shape_found, draft, shape, problem)
+
+    def _shape_found(self, draft: Draft, shape: DataShape | None, problem: str) -> None:
+        now = self.console.edits.draft.settings.data
+        asked = draft.settings.data
+        if (now.source, now.image_size) == (asked.source, asked.image_size):  # an answer may be outdated
+            self._take_shape(shape, problem)
+
+    def _take_shape(self, shape: DataShape | None, problem: str) -> None:
+        self.shape, self.data_problem = shape, problem
+        self.query_one(ArchitectureTable).shape = shape
+        self.query_one(Network).shape = shape
+        self.query_one(SettingsForm).data_problem = problem
+        self.query_one(Detail).problem = problem
+
+    @on(Form.Edited)
+    def _edited(self, message: Form.Edited) -> None:
+        self.console.edits.change(message.draft, message.step_of)
+
+    @on(Form.CursorMoved)
+    def _cursor_moved(self, message: Form.CursorMoved) -> None:
+        detail = self.query_one(Detail)
+        if not isinstance(self.focused, Editor) and message.form is not self.focused:
+            return
+        detail.path, detail.draft = message.form.cursor, message.draft
+
+    @on(Form.SourceAsked)
+    def _source_asked(self) -> None:
+        self.action_data()
+
+    def show_heading(self) -> None:
+        """Say what is being edited, and on what it would be trained."""
+        draft, app = self.console.edits.draft, self.console
+        changes = len(draft.old_values)
+        parts = [Content.styled("Trialbook", "bold $primary")]
+        if draft.name:
+            parts.append(safe(draft.name, "bold", 30))
+        parts.append(safe(f"from {draft.parent}", limit=40) if draft.parent else Content("from the defaults"))
+        if changes:
+            parts.append(Content(f"{changes} change{'s' if changes > 1 else ''}"))
+        if draft.wrong:
+            parts.append(Content.styled(f"✗ {len(draft.wrong)} wrong", "$text-error"))
+        if app.engine_error:
+            parts.append(safe(app.engine_error, "$text-error", 60))
+        else:
+            parts.append(safe(app.device, "", 40) if app.engine_ready else Content("PyTorch is loading..."))
+        self.query_one("#heading", Static).update(Content("  ·  ").join(parts))
+
+    # the training
+
+    def look(self) -> None:
+        """Take over the training's snapshot: its progress within the epoch."""
+        app = self.console
+        status = self.query_one(Status)
+        training = app.training
+        status.snapshot = training.snapshot if training is not None and training.is_running else None
+        status.words = app.status_words()
+        self.query_one(Figures).values = app.figure_values()
+
+    def label_of(self, action: str) -> str | None:
+        """Return the footer's word for an action, where it changes with the training."""
+        training = self.console.training
+        paused = training is not None and training.control.paused
+        return "Resume" if action == "pause" and paused else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's
+        """Say whether an action makes sense now."""
+        app = self.console
+        running = app.training is not None and app.training.is_running
+        if action in _RUNNING_ACTIONS:
+            return running
+        return {
+            "start": not running,
+            "evaluate": app.shown_trial is not None,
+            "undo": app.edits.can_undo,
+            "redo": app.edits.can_redo,
+            "reset": bool(app.edits.draft.old_values or app.edits.draft.wrong),
+        }.get(action, True)
+
+    def action_start(self) -> None:
+        """Train the settings of the forms."""
+        self.console.start_training(self.data_problem)
+
+    def action_pause(self) -> None:
+        """Pause the training, or let it go on."""
+        self.console.pause_training()
+
+    def action_finish(self) -> None:
+        """End the training after this epoch."""
+        self.console.end_training(at_once=False)
+
+    def action_stop(self) -> None:
+        """Stop the training now."""
+        self.console.end_training(at_once=True)
+
+    def action_evaluate(self) -> None:
+        """Evaluate the trial that the curves show."""
+        from tui.screens.evaluation import EvaluationScreen  # noqa: PLC0415 - as all screens: when it is opened
+
+        if self.console.shown_trial is not None:
+            self.app.push_screen(EvaluationScreen(self.console.shown_trial.weights()))
+
+    def action_models(self) -> None:
+        """Open the menu of saved models."""
+        from tui.screens.models import ModelsScreen  # noqa: PLC0415
+
+        self.app.push_screen(ModelsScreen())
+
+    def action_data(self) -> None:
+        """Open the data sets."""
+        from tui.screens.data import DataScreen  # noqa: PLC0415
+
+        self.app.push_screen(DataScreen())
+
+    def action_begin(self) -> None:
+        """Choose a preset or a saved trial to begin from."""
+        from tui.screens.choose import BeginScreen  # noqa: PLC0415
+
+        self.app.push_screen(BeginScreen(), lambda name: None if name is None else self.console.begin_from(name))
+
+    def action_check(self) -> None:
+        """Check whether the settings can work."""
+        from tui.screens.check import CheckDialog  # noqa: PLC0415
+
+        draft = self.console.edits.draft
+        if draft.wrong or self.data_problem:
+            self.console.tell(self.data_problem or "Correct what is marked with ✗ first.", "error")
+        else:
+            self.app.push_screen(CheckDialog(draft.settings))
+
+    def action_undo(self) -> None:
+        """Take back the last edit."""
+        self.console.edits.undo()
+
+    def action_redo(self) -> None:
+        """Make the edit again that was taken back."""
+        self.console.edits.redo()
+
+    def action_command(self) -> None:
+        """Show the command line that does the same."""
+        from tui.command_line import command_line  # noqa: PLC0415
+
+        command = command_line(self.console.edits.draft, self.console.home)
+        self.app.push_screen(TextDialog("The same on the command line", command))
+
+    def action_name(self) -> None:
+        """Give the next trial a name and a note."""
+        draft = self.console.edits.draft
+        self.app.push_screen(NameDialog(draft.name, draft.note), self._take_name)
+
+    def _take_name(self, answer: tuple[str, str] | None) -> None:
+        edits = self.console.edits
+        if answer is not None:
+            edits.change(replace(edits.draft, name=answer[0].strip(), note=answer[1].strip()))
+
+    def action_reset(self) -> None:
+        """Put all settings back to where they began."""
+        edits = self.console.edits
+        edits.change(replace(edits.draft, settings=edits.draft.begin, wrong={}))
