@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,9 @@ class Evaluation:
         expected_calibration_error: Mean distance of confidence and accuracy over 15 equal bins of confidence,
             weighted by images (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
         most_confident_mistakes: The 20 wrong predictions of highest confidence, the most confident first.
+        labels: (N,) the true class of every test image, in the test set's order.
+        predicted: (N,) the class that it was taken for.
+        confidence: (N,) the probability that the network gave to that class.
     """
 
     images: int
@@ -94,6 +98,27 @@ class Evaluation:
     confusion_matrix: tuple[tuple[int, ...], ...]
     expected_calibration_error: float
     most_confident_mistakes: tuple[Mistake, ...]
+    # two evaluations are equal where their figures are; arrays can neither be hashed nor compared as one truth
+    labels: NDArray[np.int64] = field(repr=False, compare=False)
+    predicted: NDArray[np.int64] = field(repr=False, compare=False)
+    confidence: NDArray[np.float64] = field(repr=False, compare=False)
+
+    def figures(self) -> dict[str, Any]:
+        """Return all but the three arrays as plain values, as `trialbook evaluate --json` prints them."""
+        values = dataclasses.asdict(self)
+        return {name: value for name, value in values.items() if name not in ("labels", "predicted", "confidence")}
+
+    def images_of(self, true_label: int, predicted_label: int) -> NDArray[np.intp]:
+        """Return where in the test set the images of a cell of the confusion matrix are, the most confident first."""
+        return self._ranked((self.labels == true_label) & (self.predicted == predicted_label))
+
+    def mistakes(self) -> NDArray[np.intp]:
+        """Return where in the test set all wrongly classified images are, the most confident first."""
+        return self._ranked(self.labels != self.predicted)
+
+    def _ranked(self, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        where = np.flatnonzero(chosen)
+        return where[np.argsort(-self.confidence[where], kind="stable")]
 
 
 def evaluate(
@@ -159,6 +184,9 @@ def _scores(data: Dataset, cost: float, predicted: NDArray[Any], confidence: NDA
             )
             for at in worst
         ),
+        labels=true,
+        predicted=predicted,
+        confidence=confidence,
     )
 
 
@@ -178,12 +206,12 @@ def _check_fit(saved: SavedModel, data: Dataset) -> None:
     if saved.inputs != shape.image.values:
         raise WeightsError(
             f"{shown} takes {saved.inputs:,} values per image, but the images of {printable(data.source)} are "
-            f"{shape.image}, which makes {shape.image.values:,}; --data names other images"
+            f"{shape.image}, which makes {shape.image.values:,}; test it on other images (--data)"
         )
     if saved.outputs != shape.classes:
         raise WeightsError(
             f"{shown} tells {saved.outputs} classes apart, but {printable(data.source)} has {shape.classes}; "
-            "--data names other images"
+            "test it on other images (--data)"
         )
 
 

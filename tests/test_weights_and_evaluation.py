@@ -233,6 +233,31 @@ def test_scores_are_those_of_torchmetrics(trial: Trial, digits: Dataset) -> None
     assert first.predicted == str(int(probabilities[first.index].argmax()))
 
 
+def test_every_cell_of_the_matrix_knows_its_images(trial: Trial, digits: Dataset) -> None:
+    result = evaluate(trial.weights(), digits)
+    for true, row in enumerate(result.confusion_matrix):
+        for predicted, count in enumerate(row):
+            found = result.images_of(true, predicted)
+            assert len(found) == count
+            assert (digits.test.labels.numpy()[found] == true).all()
+            assert (result.predicted[found] == predicted).all()
+            assert (np.diff(result.confidence[found]) <= 0).all()
+    mistakes = result.mistakes()
+    assert len(mistakes) == result.images - result.right
+    first = result.most_confident_mistakes
+    assert [mistake.index for mistake in first] == mistakes[: len(first)].tolist()
+
+
+def test_equal_evaluations_are_equal_and_hold_no_arrays_in_what_is_printed(trial: Trial, digits: Dataset) -> None:
+    one, other = evaluate(trial.weights(), digits), evaluate(trial.weights(), digits)
+    assert one == other and hash(one) == hash(other)
+    assert "array" not in repr(one)
+    assert one.figures().keys() == {
+        "images", "right", "accuracy", "accuracy_interval", "test_cost", "classes", "per_class", "confusion_matrix",
+        "expected_calibration_error", "most_confident_mistakes",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(("right", "images"), [(5808, 10_000), (0, 5), (5, 5), (1, 3), (359, 360)])
 def test_the_interval_is_wilsons_as_scipy_has_it(right: int, images: int) -> None:
     wanted = binomtest(right, images).proportion_ci(0.95, method="wilson")

@@ -171,6 +171,7 @@ ACTIONS = (
     Action("list.choose", "list", "space", "mark", "Select", "select the line, or take it out again", 13),
     Action("models.evaluate", "models", "enter", "evaluate", "Evaluate", "evaluate the selected model", 10),
     Action("models.filter", "models", "slash", "filter", "Filter", "filter as you type", 11),
+    Action("models.to_list", "models", "down", "to_list", "List", "go from the filter to the list", in_palette=False),
     Action("models.sort", "models", "s", "sort", "Sort", "sort by the next column", 12),
     Action("models.reverse", "models", "r", "reverse", "Reverse", "turn the order round", 13),
     Action("models.weights", "models", "w", "weights", "Best/last", "the best epoch's weights or the last one's", 14),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,7 +74,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument per option
         remark(text)
     result = evaluation.evaluate(saved, data, bare=asked.data, device=asked.training.device)
     if as_json:
-        print(one_line_json({"model": str(path), **dataclasses.asdict(result)}))  # noqa: T201 - the output
+        print(one_line_json({"model": str(path), **result.figures()}))  # noqa: T201 - the output
     else:
         _show(result, saved, data)
 
