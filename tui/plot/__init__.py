@@ -1,0 +1,3 @@
+"""The plot of learning curves."""
+
+from __future__ import annotations
