@@ -101,6 +101,16 @@ def test_values_are_drawn_in_the_row_and_column_that_the_picture_names() -> None
         assert made.picture.epoch(made.picture.column(epoch)) == epoch
 
 
+def test_signs_lie_on_their_curve() -> None:
+    history = tuple(epoch_with(n, test_cost=float(n), train_cost=math.nan) for n in range(1, 8))
+    parent = Run("p", history, 7)
+    picture = drawing(Run("t", (), 7), parent=parent).picture
+    found = [(r, c) for r in range(picture.rows) for c in range(90) if picture.characters[r][c] == "p"]
+    points = {(picture.row(float(epoch)), picture.column(epoch)) for epoch in range(1, 8)}
+    assert len([place for place in found if place in points]) >= 4
+    assert all(place in points for place in found if place[1] < picture.left + picture.columns)
+
+
 def test_which_curves_there_are() -> None:
     run, other = run_of_length(5, validation=True), run_of_length(3, "x" * 40)
     labels = [curve.label for curve in curves_of(run, other, [other], View())]

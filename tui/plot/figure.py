@@ -254,9 +254,10 @@ def _mark(canvas: Picture, curve: Curve, epochs: Sequence[int], values: Sequence
     elif curve.sign:
         shift = min(2 + 3 * (ord(curve.sign) % 5), end - begin)  # not all trials' signs in the same columns
         for column in range(begin + shift, end + 1, _SIGN_DISTANCE):
-            row = canvas.row(curve.at(canvas.epoch(column)))
+            epoch = canvas.epoch(column)
+            row = canvas.row(curve.at(epoch))
             if row is not None:
-                canvas.write(row, column, curve.sign, curve.role)
+                canvas.write(row, canvas.column(epoch), curve.sign, curve.role)
 
 
 def _label(canvas: Picture, shown: Sequence[tuple[Curve, Sequence[int], Sequence[float]]]) -> None:
