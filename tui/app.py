@@ -25,6 +25,7 @@ from core.trials.store import find_trial
 from tui.actions import bindings
 from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
 from tui.engine import Engine
+from tui.last_resort import end_in_time
 from tui.messages import EngineLoaded, TrainingChanged
 from tui.plot.curves import Run
 from tui.plot.view import View
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 _TEXTUALS = ("Theme", "Screenshot")
 _SAVE_AFTER = 1.0  # seconds from an edit to the disk
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-_SIGNAL_GRACE = 1.5  # seconds that a training has to end after a signal
 
 
 def _palette() -> type[Provider]:
@@ -69,7 +69,6 @@ class TrialbookApp(App[None]):
         device: What "auto" trains on; "" before PyTorch is there.
         engine_error: Why PyTorch cannot be imported; "" if it can.
         remember: JSON values that are kept over restarts.
-        leaving: Whether the app ends as soon as the training has.
     """
 
     TITLE = "Trialbook"
@@ -92,8 +91,9 @@ class TrialbookApp(App[None]):
         self.overlays: tuple[Run, ...] = ()
         self.device = ""
         self.engine_error = ""
-        self.leaving = False
+        self._leave_with: int | None = None  # the exit status, once the app ends as soon as the training has
         self._words = Content("")
+        self._ended: Training | None = None
         self._save_timer: Timer | None = None
         self._downloads: Downloads | None = None
 
@@ -132,10 +132,12 @@ class TrialbookApp(App[None]):
             self.tell(problem, "warning")
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
-            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            # a closed terminal ends the console even under nohup: without a screen it has nothing to go on for
+            if number == signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
                     loop.add_signal_handler(number, self._end_by_signal, number)
         self.theme_changed_signal.subscribe(self, lambda _theme: self.state_changed())
+        self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))  # the terminal has forgotten all
 
     def on_ready(self) -> None:
         """Begin what the first screen need not wait for."""
@@ -176,27 +178,28 @@ class TrialbookApp(App[None]):
     def _leave(self, how: str | None) -> None:
         if how is None or self.training is None:
             return
-        self.leaving = True
+        self._leave_with = 0
         self.end_training(at_once=how == "stop")
         if not self.training.is_running:
             self.exit()
 
     def _end_by_signal(self, number: int) -> None:
-        code = 128 + number
-        self._return_code = code
-        if self.training is not None and self.training.is_running:
-            self.leaving = True
-            self.training.control.stop()
-            self.set_timer(_SIGNAL_GRACE, lambda: self.exit(return_code=code))
+        status = 128 + number
+        state = self._state()
+        training = self.training
+        if training is not None:
+            training.control.stop()
+        end_in_time(lambda: training is not None and training.is_running, lambda: self._write_state(state), status)
+        if training is not None and training.is_running:
+            self._leave_with = status
         else:
-            self.exit(return_code=code)
+            self.exit(return_code=status)
 
     def on_unmount(self) -> None:
         """Save what is remembered; a training must not outlive the screen unseen."""
         if self.training is not None:
             self.training.control.stop()
-        with contextlib.suppress(TrialbookError):
-            write_state(self._state_file, self._state())
+        self._write_state(self._state())
 
     # what is remembered
 
@@ -208,7 +211,11 @@ class TrialbookApp(App[None]):
 
     def _save_state(self) -> None:
         values = self._state()
-        self.run_worker(lambda: write_state(self._state_file, values), thread=True, exit_on_error=False, group="state")
+        self.run_worker(lambda: self._write_state(values), thread=True, exit_on_error=False, group="state")
+
+    def _write_state(self, values: dict[str, Any]) -> None:
+        with contextlib.suppress(TrialbookError):  # a draft that cannot be kept must not keep anybody from working
+            write_state(self._state_file, values)
 
     def _state(self) -> dict[str, Any]:
         self.remember |= {"version": 1, "draft": draft_to_dict(self.edits.draft), "theme": self.theme}
@@ -314,7 +321,9 @@ class TrialbookApp(App[None]):
         self.draw_curves()
         self.workbench.look()
         self.workbench.refresh_bindings()
-        if now.phase == "ended":
+        # messages that were under way when it ended see its last snapshot too
+        if now.phase == "ended" and training is not self._ended:
+            self._ended = training
             self._training_ended(training)
 
     def _training_started(self, training: Training) -> None:
@@ -335,8 +344,8 @@ class TrialbookApp(App[None]):
 
     def _training_ended(self, training: Training) -> None:
         now = training.snapshot
-        if self.leaving:
-            self.exit(return_code=self.return_code or 0)
+        if self._leave_with is not None:
+            self.exit(return_code=self._leave_with)
             return
         self.bell()
         if now.error:

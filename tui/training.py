@@ -185,6 +185,7 @@ class Training:
             self._put(phase="training")
         elif isinstance(event, Finished):
             self._put(outcome=event.outcome)
+            return  # `run` tells, when all is over
         self._tell(self)
 
     def _put(self, **changes: object) -> None:

@@ -54,7 +54,7 @@ class Workbench(Page):
     Workbench #right { width: 1fr; }
     Workbench #architecture { height: auto; max-height: 60%; }
     Workbench #architecture Scroller { height: auto; }
-    Workbench #figures { height: auto; min-height: 4; }
+    Workbench #figures { height: auto; max-height: 45%; min-height: 4; }
     Workbench Network { margin: 1 1 0 1; }
     Workbench.-single PanelTabs { display: block; }
     Workbench.-single Panel { display: none; border: none; }
@@ -81,8 +81,8 @@ class Workbench(Page):
         yield PanelTabs()
         with Horizontal(id="panels"):
             with Vertical(id="left"):
-                yield Panel(Scroller(ArchitectureTable()), Network(), id="architecture")
-                yield Panel(Scroller(SettingsForm()), id="training")
+                yield Panel(Scroller(ArchitectureTable(self.console.edits.change)), Network(), id="architecture")
+                yield Panel(Scroller(SettingsForm(self.console.edits.change)), id="training")
                 yield Detail()
             with Vertical(id="right"):
                 yield Panel(CurvesPlot(), id="curves")
@@ -206,10 +206,6 @@ class Workbench(Page):
         self.query_one(Network).shape = shape
         self.query_one(SettingsForm).data_problem = problem
         self.query_one(Detail).problem = problem
-
-    @on(Form.Edited)
-    def _edited(self, message: Form.Edited) -> None:
-        self.console.edits.change(message.draft, message.step_of)
 
     @on(Form.CursorMoved)
     def _cursor_moved(self, message: Form.CursorMoved) -> None:

@@ -55,10 +55,7 @@ class ArchitectureTable(Form):
         layers = self.draft.settings.model.hidden
         after = self.layer_number or len(layers)
         self._insert(after, layers[after - 1] if layers else _FIRST_LAYER)
-        self.call_after_refresh(self._ask_width, after + 1)
-
-    def _ask_width(self, number: int) -> None:
-        self.cursor = f"model.hidden.{number}.width"
+        self.cursor = f"model.hidden.{after + 1}.width"
         cell = self.current
         if cell is not None:
             self.type_into(cell)
@@ -109,10 +106,8 @@ class ArchitectureTable(Form):
 
     def _go_to(self, draft: Draft, layer: int) -> None:
         name = self.cursor.rpartition(".")[2] if self.layer_number is not None else "width"
-        self.post_message(self.Edited(draft))
-        # the message is handled after this method: the cursor goes to a cell that will be there by then
-        target = f"model.hidden.{layer}.{name}" if layer else OUTPUT_L2
-        self.call_after_refresh(setattr, self, "cursor", target)
+        self.edit(draft, "")
+        self.cursor = f"model.hidden.{layer}.{name}" if layer else OUTPUT_L2
 
     def render(self) -> RenderResult:
         """Return all lines."""

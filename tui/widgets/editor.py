@@ -42,7 +42,7 @@ class Editor(Input):
 
     def on_mount(self) -> None:
         """Take the keys."""
-        self.focus()
+        self.screen.set_focus(self)  # at once: the next key may be on its way
         if not self.select_on_focus:
             self.cursor_position = len(self.value)
 
@@ -82,10 +82,11 @@ class Editor(Input):
         if self._is_done:
             return
         self._is_done = True
+        self.form.editor = None
         if keep:
-            self.form.post_message(self.form.Edited(self.form.take(self.path, self.value)))
+            self.form.edit(self.form.take(self.path, self.value), "")
         else:
             self.form.post_message(self.form.CursorMoved(self.form, self.form.draft))
-        if self.has_focus:
-            self.form.focus()
+        if self.screen.focused is self:
+            self.screen.set_focus(self.form)
         self.remove()

@@ -65,12 +65,14 @@ class Figures(Widget):
         values = self.values
         if not values.title:
             return Content.styled("The figures of a trial appear here as soon as there is one.", "dim")
-        state = f"{values.state}, {len(values.history)} of {values.epochs} epochs"
+        state = f"{values.state}  {len(values.history)}/{values.epochs} epochs"
         lines = [_line("trial", safe(values.title, "bold", 40), Content(state))]
         if values.history:
             lines += _table(values.history[-1])
         if values.running_cost is not None:
-            lines.append(_line("running", Content(f"cost {values.running_cost:.4f} so far in epoch {_running(values)}")))
+            lines.append(
+                _line("running", Content(f"cost {values.running_cost:.4f} so far in epoch {_running(values)}"))
+            )
         if values.history:
             lines += _readings(values, values.history[-1])
         lines += [_line("speed", Content(_speed(values))), _line("device", safe(_device(values)))]

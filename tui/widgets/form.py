@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from textual import events
@@ -41,18 +42,6 @@ class Form(Widget, can_focus=True):
     cursor: reactive[str] = reactive("")
 
     @dataclass
-    class Edited(Message):
-        """The user has changed the draft.
-
-        Attributes:
-            draft: What it is now.
-            step_of: The field that an arrow key has stepped, or "".
-        """
-
-        draft: Draft
-        step_of: str = ""
-
-    @dataclass
     class CursorMoved(Message):
         """Another field is under the cursor, or its input has changed while it is typed.
 
@@ -67,6 +56,17 @@ class Form(Widget, can_focus=True):
     @dataclass
     class SourceAsked(Message):
         """The user wants to choose the data."""
+
+    def __init__(self, edit: Callable[[Draft, str], object]) -> None:
+        """Make a form.
+
+        Args:
+            edit: Takes the draft after an edit, and the field that an arrow key has stepped or "". It is called at
+                once, not told by a message: the next key may have been pressed already and must see the new draft.
+        """
+        super().__init__()
+        self.edit = edit
+        self.editor: Editor | None = None
 
     def lay_out(self) -> list[Cell]:
         """Return where the fields are, row by row, from left to right."""
@@ -153,7 +153,7 @@ class Form(Widget, can_focus=True):
         """Go to the next larger or smaller value of the field, or to its next or previous choice."""
         cell = self.current
         if cell is not None:
-            self.post_message(self.Edited(stepped(self.draft, cell.path, up), step_of=cell.path))
+            self.edit(stepped(self.draft, cell.path, up), cell.path)
 
     def action_edit(self) -> None:
         """Switch the field over, go to its next choice, or type into it."""
@@ -164,7 +164,7 @@ class Form(Widget, can_focus=True):
         if cell.path == "data.source":
             self.post_message(self.SourceAsked())
         elif row is not None and (row.kind is bool or row.choices):
-            self.post_message(self.Edited(stepped(self.draft, cell.path, up=True)))
+            self.edit(stepped(self.draft, cell.path, up=True), "")
         else:
             self.type_into(cell)
 
@@ -182,6 +182,7 @@ class Form(Widget, can_focus=True):
             editor.styles.offset = (cell.x - 1, cell.y)
             editor.styles.width = min(room, max(cell.width + 2, 14))
             self.parent.mount(editor)
+            self.editor = editor
 
     def take(self, path: str, text: str) -> Draft:
         """Return the draft with what was typed into a field."""
@@ -196,7 +197,12 @@ class Form(Widget, can_focus=True):
         return draft.text_of(path)
 
     def on_key(self, event: events.Key) -> None:
-        """A digit begins typing into the field under the cursor."""
+        """A digit begins typing into the field under the cursor; what is typed before the input is there goes to it."""
+        if self.editor is not None:
+            event.stop()
+            event.prevent_default()
+            self.editor.post_message(events.Key(event.key, event.character))
+            return
         cell = self.current
         if event.character is None or event.character not in _TYPED or cell is None:
             return

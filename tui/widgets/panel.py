@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual import events
 from textual.app import RenderResult
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
+
+from tui.actions import bindings
 
 PANELS = {"architecture": "Architecture", "training": "Training", "curves": "Curves", "figures": "Figures"}
 """The workbench's panels in their order, and what they are called."""
@@ -46,9 +51,18 @@ class Scroller(VerticalScroll, can_focus=False):
 class FiguresScroller(VerticalScroll):
     """The figures, which the arrow keys scroll."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("figures")]
     DEFAULT_CSS = """
-    FiguresScroller { scrollbar-size-vertical: 1; }
+    FiguresScroller { height: auto; max-height: 100%; scrollbar-size-vertical: 1; }
     """
+
+    def action_cursor_up(self) -> None:
+        """Scroll up by a line."""
+        self.scroll_relative(y=-1, animate=False)
+
+    def action_cursor_down(self) -> None:
+        """Scroll down by a line."""
+        self.scroll_relative(y=1, animate=False)
 
 
 class PanelTabs(Widget):

@@ -83,7 +83,7 @@ class SettingsForm(Form):
         """Put the field back to where the settings began."""
         cell = self.current
         if cell is not None:
-            self.post_message(self.Edited(restored(self.draft, cell.path)))
+            self.edit(restored(self.draft, cell.path), "")
 
     def render(self) -> RenderResult:
         """Return all lines."""

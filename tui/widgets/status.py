@@ -46,6 +46,4 @@ class Status(Widget):
         tail = f" {100 * fraction:3.0f} %  {left}".rstrip()
         columns = max(4, room - len(label) - len(tail) - 1)
         full = round(fraction * columns)
-        return Content.assemble(
-            f"{label} ", (_FULL * full, "$primary"), (_EMPTY * (columns - full), "dim"), tail
-        )
+        return Content.assemble(f"{label} ", (_FULL * full, "$primary"), (_EMPTY * (columns - full), "dim"), tail)
