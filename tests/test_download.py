@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import struct
 import tarfile
@@ -18,7 +19,7 @@ import pytest
 from scipy.io import savemat
 from torchvision import datasets
 
-from core.data.cache import cache_directory, is_ready
+from core.data.cache import cache_directory, downloads_directory, is_ready
 from core.data.dataset import load_data
 from core.data.download import download_set
 from core.errors import DataError
@@ -151,11 +152,13 @@ def test_a_wrong_checksum_leaves_nothing(server: str, monkeypatch: pytest.Monkey
     assert leftovers() == []
 
 
-@pytest.mark.parametrize("path", ["cut.tar.gz", "missing.tar.gz"])
-def test_a_download_that_breaks_off_leaves_nothing(server: str, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+@pytest.mark.parametrize(("path", "reason"), [("cut.tar.gz", "broke off"), ("missing.tar.gz", "404")])
+def test_a_download_that_breaks_off_leaves_nothing(
+    server: str, monkeypatch: pytest.MonkeyPatch, path: str, reason: str
+) -> None:
     serve_cifar10(server, monkeypatch)
     monkeypatch.setattr(datasets.CIFAR10, "url", server + path)
-    with pytest.raises(DataError, match="cannot download cifar10") as caught:
+    with pytest.raises(DataError, match=rf"cannot download cifar10 \(170.5 MB\): .*{reason}") as caught:
         load_data(DataSettings(source="cifar10"))
     assert "\n" not in str(caught.value)
     assert leftovers() == []
@@ -181,6 +184,17 @@ def test_cancelling_a_download_leaves_nothing(server: str, monkeypatch: pytest.M
     with pytest.raises(Cancelled):
         download_set("cifar10", cancel)
     assert leftovers() == []
+
+
+def test_what_a_killed_download_left_is_swept_up(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve_cifar10(server, monkeypatch)
+    downloads_directory().mkdir(parents=True)
+    old, new = downloads_directory() / "tmpabandoned", downloads_directory() / "tmpstillrunning"
+    old.touch()
+    new.touch()
+    os.utime(old, (0, 0))
+    download_set("cifar10", lambda *_: None)
+    assert {path.name for path in downloads_directory().iterdir()} == {"cifar-10-python.tar.gz", new.name}
 
 
 def test_a_damaged_download_is_one_line(server: str, monkeypatch: pytest.MonkeyPatch) -> None:

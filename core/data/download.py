@@ -121,8 +121,12 @@ def _fetch(known: KnownSet, file: _File, meter: _Meter) -> None:
             with _quiet(pooch.get_logger()):
                 pooch.retrieve(url, known_hash=f"md5:{file.md5}", fname=file.name, path=folder, downloader=fetch)
             return
+        except requests.ConnectionError:
+            reason = "no connection"
+        except requests.exceptions.ChunkedEncodingError:
+            reason = "the connection broke off"
         except requests.RequestException as error:
-            reason = "no connection" if isinstance(error, requests.ConnectionError) else printable(error, 120)
+            reason = printable(error, 120)
         except OSError as error:
             raise DataError(f"cannot keep the download in {folder}: {error.strerror or error}") from error
         except ValueError:  # pooch's word for a wrong checksum
