@@ -163,9 +163,9 @@ ACTIONS = (
     Action("curves.all", "curves", "0", "all_epochs", "All", "show all epochs again"),
     *_moves("figures"),
     # other screens
-    *_moves("begin"),
     Action("begin.choose", "begin", "enter", "choose", "Choose", "begin from the selected preset or trial", 10),
     Action("begin.filter", "begin", "slash", "filter", "Filter", "filter as you type", 11),
+    Action("begin.to_list", "begin", "down", "to_list", "List", "go from the filter to the list", in_palette=False),
     *_moves("list"),
     *_pages("list"),
     Action("list.choose", "list", "space", "mark", "Select", "select the line, or take it out again", 13),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input, Static
@@ -72,20 +72,15 @@ class _Chooser(Page):
         self.query_one(TrialList).filter_by(event.value)
 
     @on(Input.Submitted)
-    def _filtered(self) -> None:
+    def action_to_list(self) -> None:
+        """Go from the filter to the list."""
         self.query_one(TrialList).focus()
-
-    def on_key(self, event: events.Key) -> None:
-        """Down leaves the filter for the list."""
-        if event.key == "down" and isinstance(self.focused, Input):
-            self.query_one(TrialList).focus()
-            event.stop()
 
     def action_back(self) -> None:
         """Leave the filter, or the screen."""
         if isinstance(self.focused, Input):
             self.query_one(Input).value = ""
-            self.query_one(TrialList).focus()
+            self.action_to_list()
         else:
             self.dismiss(None)
 
