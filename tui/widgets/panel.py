@@ -53,7 +53,7 @@ class FiguresScroller(VerticalScroll):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("figures")]
     DEFAULT_CSS = """
-    FiguresScroller { scrollbar-size-vertical: 1; }
+    FiguresScroller { height: auto; max-height: 100%; scrollbar-size-vertical: 1; }
     """
 
     def action_cursor_up(self) -> None:
