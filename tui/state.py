@@ -66,8 +66,10 @@ def read_keys(path: Path) -> tuple[dict[str, str], list[str]]:
         return {}, [str(error)]
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         return {}, [f"{path} is not TOML: {printable(error, 100)}"]
+    if not isinstance(keys, dict):
+        return {}, [f'{path}: keys must be a table: [keys], and lines such as start = "f5" below it']
     chosen, problems = {}, []
-    for name, key in keys.items() if isinstance(keys, dict) else ():
+    for name, key in keys.items():
         if name not in BY_ID:
             problems.append(f"{path}: there is no action {printable(name, 40)}; the help (?) names them")
         elif not isinstance(key, str) or not key.strip():
