@@ -6,13 +6,13 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def this_process() -> dict[str, Any]:
     """Return what identifies this process for good: a pid alone is used again."""
+    import psutil  # noqa: PLC0415 - here as below: a list of trials need not wait for it
+
     process = psutil.Process()
     return {
         "host": socket.gethostname(),
@@ -28,6 +28,8 @@ def is_alive(process: dict[str, Any]) -> bool | None:
         return None
     if process.get("boot") != _boot():
         return False
+    import psutil  # noqa: PLC0415
+
     try:
         return bool(abs(psutil.Process(process["pid"]).create_time() - process["started"]) < 1)
     except (psutil.Error, KeyError, TypeError, ValueError, OverflowError):
@@ -38,4 +40,6 @@ def _boot() -> str:
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:  # not Linux
+        import psutil  # noqa: PLC0415
+
         return str(int(psutil.boot_time()))

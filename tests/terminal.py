@@ -30,6 +30,7 @@ class Terminal:
         master: The terminal's other end.
         screen: What is on the screen.
         output: All bytes that came.
+        started: When the child was started, as `time.perf_counter` has it.
         changed: When the last bytes came, as `time.perf_counter` has it.
     """
 
@@ -38,6 +39,7 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(slave)
         self.slave = slave
+        begin = time.perf_counter()
         self.process = subprocess.Popen(
             command,
             stdin=slave,
@@ -48,6 +50,7 @@ class Terminal:
             preexec_fn=_take_terminal,  # noqa: PLW1509 - nothing else gives the child its terminal
             env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
         )
+        self.started = begin
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.output = bytearray()
@@ -92,6 +95,24 @@ class Terminal:
             TimeoutError: It does not come in time; the message is the screen.
         """
         return self.wait(lambda shown: text in shown, seconds)
+
+    def first(self, until: Callable[[str], bool], seconds: float = 3.0) -> float:
+        """Take output for so long; return after how many seconds the screen first satisfied a condition.
+
+        The output is taken first and looked at afterwards: making a screen of it would delay what comes next.
+
+        Raises:
+            TimeoutError: It did not; the message is the screen.
+        """
+        parts = []
+        while (left := self.started + seconds - time.perf_counter()) > 0:
+            if select.select([self.master], [], [], left)[0]:
+                parts.append((os.read(self.master, 1 << 16), time.perf_counter()))
+        for data, moment in parts:
+            self._stream.feed(_without_queries(data))
+            if until(self.text):
+                return moment - self.started
+        raise TimeoutError(self.text)
 
     def settle(self, seconds: float = 0.3) -> str:
         """Take output until none has come for so long."""

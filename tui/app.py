@@ -28,11 +28,9 @@ from tui.engine import Engine
 from tui.last_resort import end_in_time
 from tui.messages import EngineLoaded, TrainingChanged
 from tui.plot.curves import Run
-from tui.plot.view import View
 from tui.plot.widget import CurvesPlot
 from tui.runs import Shown, ending_words, figures_of, read_runs, read_shown, run_of
 from tui.safe import safe
-from tui.screens.dialogs import HelpDialog, QuitDialog, TextDialog
 from tui.screens.workbench import Workbench
 from tui.state import config_file, read_keys, read_state, state_file, write_state
 from tui.training import Training
@@ -141,19 +139,8 @@ class TrialbookApp(App[None]):
 
     def on_ready(self) -> None:
         """Begin what the first screen need not wait for."""
-        self._restore_layout()
         self.engine.start(lambda error, device: self.post_message(EngineLoaded(error, device)))
         self.run_worker(self._find_last_trial, thread=True, exit_on_error=False, group="shown")
-
-    def _restore_layout(self) -> None:
-        bench = self.workbench
-        panel = self.remember.get("panel")
-        bench.alone = self.remember.get("alone") is True
-        bench.action_show_panel(panel if panel in ("architecture", "training", "curves", "figures") else "architecture")
-        view = self.remember.get("view")
-        if isinstance(view, dict):
-            bench.query_one(CurvesPlot).view = View.from_dict(view)
-        self._say_ready()
 
     @property
     def workbench(self) -> Workbench:
@@ -172,6 +159,8 @@ class TrialbookApp(App[None]):
         if self.training is None or not self.training.is_running:
             self.exit()
             return
+        from tui.screens.dialogs import QuitDialog  # noqa: PLC0415 - as all screens: when it is opened
+
         if not isinstance(self.screen, QuitDialog):
             self.push_screen(QuitDialog(), self._leave)
 
@@ -229,7 +218,7 @@ class TrialbookApp(App[None]):
 
     def _draft_changed(self) -> None:
         self.workbench.draft_changed()
-        self._say_ready()
+        self.say_ready()
         self.state_changed()
 
     def begin_from(self, name: str) -> None:
@@ -349,6 +338,8 @@ class TrialbookApp(App[None]):
             return
         self.bell()
         if now.error:
+            from tui.screens.dialogs import TextDialog  # noqa: PLC0415
+
             self.say(safe(f"✗ {now.error}", "$text-error"))
             kept = f"\n\n{len(now.history)} complete epochs are kept." if now.history else ""
             self.push_screen(TextDialog("The training has failed", now.error + kept))
@@ -374,7 +365,8 @@ class TrialbookApp(App[None]):
         """Return the line above the footer."""
         return self._words
 
-    def _say_ready(self) -> None:
+    def say_ready(self) -> None:
+        """Say that a training can be started, or why not; while one runs there is more to say."""
         if self.training is not None and self.training.is_running:
             return
         draft = self.edits.draft
@@ -474,5 +466,7 @@ class TrialbookApp(App[None]):
 
     def action_help(self) -> None:
         """Show the keys that do something here."""
+        from tui.screens.dialogs import HelpDialog  # noqa: PLC0415
+
         if not isinstance(self.screen, HelpDialog):
             self.push_screen(HelpDialog(self.screen))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,9 @@ def main() -> None:
 
 def run_console(home: Path) -> int:
     """Run the console on a home directory; return its exit status."""
+    # what is imported now stays until the end: looking for garbage in it would delay the first screen. The engine
+    # switches the collector on again when PyTorch is imported
+    gc.disable()
     from tui.app import TrialbookApp  # noqa: PLC0415 - the command line must not wait for it
 
     app = TrialbookApp(home)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
-
-import tomlkit
 
 from core.errors import SettingsError
 from core.files import read_text, replace_text
 from core.settings.edit import make_settings
-from core.settings.schema import FIELDS, Settings
+from core.settings.schema import Settings
 from core.text import printable
 
 MAX_BYTES = 256_000
@@ -54,19 +51,9 @@ def settings_from_toml(text: str, name: str = "settings") -> Settings:
 
 def settings_to_toml(settings: Settings) -> str:
     """Return the settings as TOML with every field, each explained by a comment."""
-    document = tomlkit.document()
-    for section, values in settings.model_dump().items():
-        table = tomlkit.table()
-        for name, value in values.items():
-            path = f"{section}.{name}"
-            if path == "model.hidden":
-                table.add(name, _layers(value))
-            elif path == "model.output":
-                table.add(name, _table(value, f"{path}.", explain=True))
-            else:
-                _add(table, path, name, value)
-        document.add(section, table)
-    return tomlkit.dumps(document)
+    from core.settings import toml_text  # noqa: PLC0415 - as it says itself
+
+    return toml_text.settings_to_toml(settings)
 
 
 def write_settings(settings: Settings, path: Path) -> None:
@@ -76,31 +63,6 @@ def write_settings(settings: Settings, path: Path) -> None:
         TrialError: The file cannot be written.
     """
     replace_text(path, settings_to_toml(settings))
-
-
-def _layers(layers: Any) -> Any:
-    if not layers:
-        return tomlkit.array()
-    tables = tomlkit.aot()
-    for index, layer in enumerate(layers):
-        tables.append(_table(layer, "model.hidden.*.", explain=index == 0))
-    return tables
-
-
-def _table(values: dict[str, Any], prefix: str, explain: bool) -> Any:
-    table = tomlkit.table()
-    for name, value in values.items():
-        if explain:
-            _add(table, prefix + name, name, value)
-        else:
-            table.add(name, value)
-    return table
-
-
-def _add(table: Any, path: str, name: str, value: Any) -> None:
-    field = FIELDS[path]
-    table.add(tomlkit.comment(f"{field.help} {field.allowed.capitalize()}." if field.choices else field.help))
-    table.add(name, list(value) if isinstance(value, tuple) else value)
 
 
 def _refuse_slow_toml(text: str, shown: str) -> None:

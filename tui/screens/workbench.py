@@ -19,13 +19,12 @@ from core.data.catalog import DataShape, known_shape
 from core.errors import DataError
 from tui.actions import bindings
 from tui.draft import Draft
+from tui.plot.view import View
 from tui.plot.widget import CurvesPlot
 from tui.safe import safe
-from tui.screens.dialogs import NameDialog, TextDialog
 from tui.screens.page import Page
 from tui.widgets.architecture import ArchitectureTable
 from tui.widgets.detail import Detail
-from tui.widgets.editor import Editor
 from tui.widgets.figures import Figures
 from tui.widgets.form import Form
 from tui.widgets.network import Network
@@ -90,8 +89,15 @@ class Workbench(Page):
         yield Status()
 
     def on_mount(self) -> None:
-        """Show the draft, and look at the training several times a second."""
+        """Show the draft in the layout of the last time, and look at the training several times a second."""
+        remember = self.console.remember
+        panel, view = remember.get("panel"), remember.get("view")
+        self.alone = remember.get("alone") is True
+        if isinstance(view, dict):
+            self.query_one(CurvesPlot).view = View.from_dict(view)
+        self.action_show_panel(str(panel) if panel in PANELS else "architecture")
         self.draft_changed()
+        self.console.say_ready()
         self.set_interval(1 / _LOOKS_PER_SECOND, self.look)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -210,7 +216,7 @@ class Workbench(Page):
     @on(Form.CursorMoved)
     def _cursor_moved(self, message: Form.CursorMoved) -> None:
         detail = self.query_one(Detail)
-        if not isinstance(self.focused, Editor) and message.form is not self.focused:
+        if message.form.editor is None and message.form is not self.focused:
             return
         detail.path, detail.draft = message.form.cursor, message.draft
 
@@ -329,12 +335,15 @@ class Workbench(Page):
     def action_command(self) -> None:
         """Show the command line that does the same."""
         from tui.command_line import command_line  # noqa: PLC0415
+        from tui.screens.dialogs import TextDialog  # noqa: PLC0415
 
         command = command_line(self.console.edits.draft, self.console.home)
         self.app.push_screen(TextDialog("The same on the command line", command))
 
     def action_name(self) -> None:
         """Give the next trial a name and a note."""
+        from tui.screens.dialogs import NameDialog  # noqa: PLC0415
+
         draft = self.console.edits.draft
         self.app.push_screen(NameDialog(draft.name, draft.note), self._take_name)
 

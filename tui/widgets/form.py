@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.geometry import Region
@@ -13,7 +14,9 @@ from textual.widget import Widget
 
 from core.settings import SettingField, field_of
 from tui.draft import ALL_DROPOUTS, Draft, edited, stepped
-from tui.widgets.editor import Editor
+
+if TYPE_CHECKING:
+    from tui.widgets.editor import Editor
 
 _TYPED = "0123456789."
 
@@ -175,6 +178,8 @@ class Form(Widget, can_focus=True):
             cell: The field.
             text: What stands in it at first; None: its present text, all of it selected.
         """
+        from tui.widgets.editor import Editor  # noqa: PLC0415 - the first screen need not wait for inputs
+
         if isinstance(self.parent, Widget):
             shown = self.draft.text_of(cell.path) if text is None else text
             editor = Editor(self, cell.path, shown, select=text is None)
