@@ -142,7 +142,7 @@ class HelpDialog(Dialog):
         """Compose the box."""
         with Vertical(classes="dialog") as box:
             box.border_title = "Keys"
-            with VerticalScroll():
+            with VerticalScroll(can_focus=False):
                 yield Static(self._lines)
 
     def action_scroll_lines(self, lines: int) -> None:
