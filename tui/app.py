@@ -70,7 +70,7 @@ class TrialbookApp(App[None]):
     """
 
     TITLE = "Trialbook"
-    BINDINGS: ClassVar[list[BindingType]] = [row for row in bindings("app") if row.id not in ("back", "palette")]
+    BINDINGS: ClassVar[list[BindingType]] = [row for row in bindings("app") if row.id != "back"]
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = App.COMMANDS | {_palette}
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (108, "-normal"), (170, "-wide")]  # noqa: RUF012 - as App has it
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-low"), (30, "-tall")]  # noqa: RUF012
@@ -92,6 +92,7 @@ class TrialbookApp(App[None]):
         self._leave_with: int | None = None  # the exit status, once the app ends as soon as the training has
         self._words = Content("")
         self._ended: Training | None = None
+        self._key_problems: list[str] = []
         self._save_timer: Timer | None = None
         self._downloads: Downloads | None = None
 
@@ -124,10 +125,8 @@ class TrialbookApp(App[None]):
         theme = self.remember.get("theme")
         if isinstance(theme, str) and theme in self.available_themes and "TEXTUAL_THEME" not in os.environ:
             self.theme = theme
-        keys, problems = read_keys(config_file())
+        keys, self._key_problems = read_keys(config_file())
         self.set_keymap(keys)
-        for problem in problems:
-            self.tell(problem, "warning")
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             # a closed terminal ends the console even under nohup: without a screen it has nothing to go on for
@@ -139,6 +138,8 @@ class TrialbookApp(App[None]):
 
     def on_ready(self) -> None:
         """Begin what the first screen need not wait for."""
+        for problem in self._key_problems:  # only now is there a screen to show them on
+            self.tell(problem, "warning")
         self.engine.start(lambda error, device: self.post_message(EngineLoaded(error, device)))
         self.run_worker(self._find_last_trial, thread=True, exit_on_error=False, group="shown")
 

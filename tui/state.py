@@ -67,13 +67,13 @@ def read_keys(path: Path) -> tuple[dict[str, str], list[str]]:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         return {}, [f"{path} is not TOML: {printable(error, 100)}"]
     if not isinstance(keys, dict):
-        return {}, [f'{path}: keys must be a table: [keys], and lines such as start = "f5" below it']
+        return {}, [f'keys must be a table, [keys] and below it lines such as start = "f5", in {path}']
     chosen, problems = {}, []
     for name, key in keys.items():
         if name not in BY_ID:
-            problems.append(f"{path}: there is no action {printable(name, 40)}; the help (?) names them")
+            problems.append(f"there is no action {printable(name, 40)}, the help (?) names them all: {path}")
         elif not isinstance(key, str) or not key.strip():
-            problems.append(f"{path}: the key of {name} must be a text such as f5 or ctrl+g")
+            problems.append(f"the key of {name} must be a text such as f5 or ctrl+g, in {path}")
         else:
             chosen[name] = key.replace(" ", "")
     return chosen, problems

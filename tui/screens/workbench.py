@@ -80,8 +80,10 @@ class Workbench(Page):
         yield PanelTabs()
         with Horizontal(id="panels"):
             with Vertical(id="left"):
-                yield Panel(Scroller(ArchitectureTable(self.console.edits.change)), Network(), id="architecture")
-                yield Panel(Scroller(SettingsForm(self.console.edits.change)), id="training")
+                yield Panel(
+                    Scroller(ArchitectureTable(self.console.edits.change, self._explain)), Network(), id="architecture"
+                )
+                yield Panel(Scroller(SettingsForm(self.console.edits.change, self._explain)), id="training")
                 yield Detail()
             with Vertical(id="right"):
                 yield Panel(CurvesPlot(), id="curves")
@@ -213,12 +215,11 @@ class Workbench(Page):
         self.query_one(SettingsForm).data_problem = problem
         self.query_one(Detail).problem = problem
 
-    @on(Form.CursorMoved)
-    def _cursor_moved(self, message: Form.CursorMoved) -> None:
-        detail = self.query_one(Detail)
-        if message.form.editor is None and message.form is not self.focused:
-            return
-        detail.path, detail.draft = message.form.cursor, message.draft
+    def _explain(self, form: Form, draft: Draft) -> None:
+        """Explain the field under a form's cursor, if that form has the focus."""
+        if form.editor is not None or form is self.focused:
+            detail = self.query_one(Detail)
+            detail.path, detail.draft = form.cursor, draft
 
     @on(Form.SourceAsked)
     def _source_asked(self) -> None:

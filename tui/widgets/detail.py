@@ -1,4 +1,4 @@
-"""Two lines about the field under the cursor: what it does, what it may be, what is wrong with it."""
+"""Three lines about the field under the cursor: what it does, what it may be, what is wrong with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Detail(Widget):
     """The explanation below a form."""
 
     DEFAULT_CSS = """
-    Detail { height: 3; width: 1fr; padding: 0 1; border-top: solid $panel; color: $text-muted; }
+    Detail { height: 4; width: 1fr; padding: 0 1; border-top: solid $panel; color: $text-muted; }
     """
 
     path: reactive[str] = reactive("")
@@ -39,4 +39,4 @@ class Detail(Widget):
         about = row.help if self.path != ALL_DROPOUTS else f"{row.help} One value for all layers, or 0.6,0.4,..."
         old = self.draft.old_values.get(self.path)
         was = f" Was {old}." if old else f" Default {show_value(row.default)}." if row.default is not None else ""
-        return safe(f"{about} {row.allowed.capitalize()}.{was}")
+        return safe(f"{row.allowed.capitalize()}.{was} {about}")

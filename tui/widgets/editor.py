@@ -20,8 +20,8 @@ class Editor(Input):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("editor")]
     DEFAULT_CSS = """
     Editor, Editor:focus {
-        position: absolute; layer: editor; height: 1; border: none; padding: 0 1; background: $boost;
-        background-tint: $foreground 10%; text-style: bold;
+        position: absolute; layer: editor; height: 1; border: none; padding: 0 1;
+        background: $primary 30%; text-style: bold;
     }
     Editor.-wrong { color: $text-error; }
     """
@@ -51,7 +51,7 @@ class Editor(Input):
         event.stop()
         draft = self.form.take(self.path, self.value)
         self.set_class(self.path in draft.wrong, "-wrong")
-        self.form.post_message(self.form.CursorMoved(self.form, draft))
+        self.form.explain(self.form, draft)
 
     def action_keep(self) -> None:
         """Put what is typed into the draft, also if it is wrong: the form marks it."""
@@ -86,7 +86,7 @@ class Editor(Input):
         if keep:
             self.form.edit(self.form.take(self.path, self.value), "")
         else:
-            self.form.post_message(self.form.CursorMoved(self.form, self.form.draft))
+            self.form.explain(self.form, self.form.draft)
         if self.screen.focused is self:
             self.screen.set_focus(self.form)
         self.remove()

@@ -45,30 +45,21 @@ class Form(Widget, can_focus=True):
     cursor: reactive[str] = reactive("")
 
     @dataclass
-    class CursorMoved(Message):
-        """Another field is under the cursor, or its input has changed while it is typed.
-
-        Attributes:
-            form: The form.
-            draft: The draft as it would be with the input so far.
-        """
-
-        form: Form
-        draft: Draft
-
-    @dataclass
     class SourceAsked(Message):
         """The user wants to choose the data."""
 
-    def __init__(self, edit: Callable[[Draft, str], object]) -> None:
-        """Make a form.
+    def __init__(self, edit: Callable[[Draft, str], object], explain: Callable[[Form, Draft], object]) -> None:
+        """Make a form. What it tells, it tells by a call: after a message, the screen would change a frame later.
 
         Args:
-            edit: Takes the draft after an edit, and the field that an arrow key has stepped or "". It is called at
-                once, not told by a message: the next key may have been pressed already and must see the new draft.
+            edit: Takes the draft after an edit, and the field that an arrow key has stepped or "". The next key may
+                have been pressed already and must see the new draft.
+            explain: Takes the form and the draft, whenever another field is under the cursor or its input changes
+                while it is typed: then the draft is what it would be with the input so far.
         """
         super().__init__()
         self.edit = edit
+        self.explain = explain
         self.editor: Editor | None = None
 
     def lay_out(self) -> list[Cell]:
@@ -95,7 +86,7 @@ class Form(Widget, can_focus=True):
         self.refresh()
         cell = self.current
         if cell is not None and self.is_mounted:
-            self.post_message(self.CursorMoved(self, self.draft))
+            self.explain(self, self.draft)
             if self.parent is not None and isinstance(self.parent, Widget):
                 # one row above and below, so that a group's heading comes into view with its first field
                 self.parent.scroll_to_region(Region(0, max(0, cell.y - 1), 1, 3), animate=False, force=True)
@@ -106,12 +97,12 @@ class Form(Widget, can_focus=True):
         if cell is not None and cell.path != self.cursor:
             self.cursor = cell.path
         elif self.is_mounted:
-            self.post_message(self.CursorMoved(self, self.draft))
+            self.explain(self, self.draft)
 
     def on_focus(self) -> None:
         """Tell which field is under the cursor."""
         self.refresh()
-        self.post_message(self.CursorMoved(self, self.draft))
+        self.explain(self, self.draft)
 
     def on_blur(self) -> None:
         """Draw the cursor as that of a form without the focus."""
@@ -184,7 +175,7 @@ class Form(Widget, can_focus=True):
             shown = self.draft.text_of(cell.path) if text is None else text
             editor = Editor(self, cell.path, shown, select=text is None)
             room = max(8, self.size.width - cell.x)
-            editor.styles.offset = (cell.x - 1, cell.y)
+            editor.styles.offset = (cell.x, cell.y)
             editor.styles.width = min(room, max(cell.width + 2, 14))
             self.parent.mount(editor)
             self.editor = editor
