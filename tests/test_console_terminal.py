@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from core.data.folder import SERIAL_FILES
 from tests.conftest import ROOT, make_image, run_python
 from tests.terminal import CONSOLE, Terminal, terminal
 from tui.draft import Draft, draft_to_dict, edited
@@ -149,6 +150,22 @@ def test_a_killed_console_comes_back_with_its_draft(places: Path) -> None:
     with console(places) as shown:
         shown.wait_for("512")
         shown.wait_for("1 change")
+
+
+def test_a_large_folder_is_decoded_by_processes_of_its_own(places: Path, tmp_path: Path) -> None:
+    one = make_image(tmp_path / "one.png", seed=0)
+    for part, count in (("train", SERIAL_FILES), ("test", 10)):
+        for name in ("ant", "bee"):
+            (tmp_path / "images" / part / name).mkdir(parents=True)
+            for number in range(count):
+                (tmp_path / "images" / part / name / f"{number}.png").hardlink_to(one)
+    with_draft(places, data__source=str(tmp_path / "images"), training__epochs="1")
+    with console(places) as shown:
+        shown.wait_for("ready")
+        shown.press("s")
+        shown.wait_for("95 % interval", 120)
+        shown.press("q")
+        assert shown.end() == 0
 
 
 HOSTILE = "a\x1b]0;owned\x07\x9b31m[/b][@click=app.bell]\u202eb"

@@ -322,7 +322,7 @@ class TrialbookApp(App[None]):
         if started is None or run is None:
             return
         parent = training.draft.parent
-        self.shown = Shown(started.trial, run, "training", parent, started.test_images, started.device)
+        self.shown = Shown(started.trial, run, started.epochs, "training", parent, started.test_images, started.device)
         self._read_parent(parent)
         for remark in training.snapshot.remarks:
             self.tell(remark, "warning")

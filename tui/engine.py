@@ -85,7 +85,10 @@ class Engine:
             key = (settings.source, settings.image_size, settings.skip_broken)
             # a folder may have changed since, which only its listing tells; that is quick beside a decoding
             if self._dataset is None or key != self._key or os.path.isabs(settings.source):
-                self._dataset, self._key = load_data(settings, on_progress), key
+                with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
+                    # Textual's stand-in for the standard error has no file descriptor, without which the processes
+                    # that decode images cannot be started
+                    self._dataset, self._key = load_data(settings, on_progress), key
             return self._dataset
         finally:
             self._loading.release()

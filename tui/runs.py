@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from core.trials.trial import Trial
     from tui.training import Snapshot, Training
 
+_FIRST_AXIS = 10  # epochs
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -25,6 +27,7 @@ class Shown:
     Attributes:
         trial: The saved trial.
         run: Its curves.
+        epochs: Epochs that were asked for.
         state: "finished", "stopped", "failed", "interrupted" or "running".
         parent: The id of the trial that it was derived from, or the preset's name, or None.
         test_images: Images of its test set; 0 where that is not known.
@@ -34,6 +37,7 @@ class Shown:
 
     trial: Trial
     run: Run
+    epochs: int
     state: str
     parent: str | None
     test_images: int
@@ -60,11 +64,13 @@ def read_shown(trial: Trial) -> Shown:
         remarks = [*remarks, str(error)]
     data = ran_on.get("data")
     images = data.get("test_images") if isinstance(data, dict) else None
-    planned = listed.summary.get("epochs")
+    asked = listed.summary.get("epochs")
+    planned = asked if isinstance(asked, int) else len(history)
     parent = listed.summary.get("parent")
     return Shown(
         trial=trial,
-        run=Run(title_of(trial, listed.about.name), history, planned if isinstance(planned, int) else len(history)),
+        run=Run(title_of(trial, listed.about.name), history, len(history)),
+        epochs=planned,
         state=listed.status,
         parent=parent if isinstance(parent, str) else None,
         test_images=images if isinstance(images, int) else 0,
@@ -92,7 +98,16 @@ def run_of(training: Training) -> Run | None:
     now = training.snapshot
     if now.started is None:
         return None
-    return Run(title_of(now.started.trial, training.draft.name), now.history, now.started.epochs)
+    end = axis_end(len(now.history), now.started.epochs) if training.is_running else len(now.history)
+    return Run(title_of(now.started.trial, training.draft.name), now.history, end)
+
+
+def axis_end(done: int, planned: int) -> int:
+    """Return where the axis of epochs ends while a trial trains: soon enough to see the first epochs, seldom moving."""
+    end = _FIRST_AXIS
+    while end <= done:
+        end *= 2
+    return min(end, planned)
 
 
 def figures_of(shown: Shown, training: Training | None, parent: Run | None) -> FigureValues:
@@ -113,7 +128,7 @@ def figures_of(shown: Shown, training: Training | None, parent: Run | None) -> F
         title=shown.run.title,
         state=now.phase if now else shown.state,
         history=history,
-        epochs=shown.run.epochs,
+        epochs=shown.epochs,
         test_images=shown.test_images,
         running_cost=progress.cost if progress else None,
         learning_rate=progress.learning_rate if progress else last.learning_rate if last else None,

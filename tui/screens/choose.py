@@ -72,6 +72,13 @@ class _Chooser(Page):
         self.query_one(TrialList).filter_by(event.value)
 
     @on(Input.Submitted)
+    def _submitted(self) -> None:
+        self.filtered()
+
+    def filtered(self) -> None:
+        """Go on after the filter was entered."""
+        self.action_to_list()
+
     def action_to_list(self) -> None:
         """Go from the filter to the list."""
         self.query_one(TrialList).focus()
@@ -98,6 +105,10 @@ class BeginScreen(_Chooser):
 
     title_text = "Begin from a preset or a saved trial"
     with_presets = True
+
+    def filtered(self) -> None:
+        """Take the line that was found."""
+        self.action_choose()
 
     def action_choose(self) -> None:
         """Answer with the line under the cursor."""

@@ -237,7 +237,9 @@ class FolderScreen(Page):
 
     @on(Input.Submitted)
     def _take_path(self, event: Input.Submitted) -> None:
-        text = event.value.strip()
+        # who types a whole path behind the one that stands there means the whole path
+        _, begun, whole = event.value.strip().rpartition("//")
+        text = f"/{whole}" if begun else whole
         if text:
             self._open(os.path.abspath(os.path.join(self._path, os.path.expanduser(text))))
 
