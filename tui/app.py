@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +15,9 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.content import Content
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.timer import Timer
 
 from core.errors import TrialbookError
@@ -133,8 +135,20 @@ class TrialbookApp(App[None]):
             if number == signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
                     loop.add_signal_handler(number, self._end_by_signal, number)
-        self.theme_changed_signal.subscribe(self, lambda _theme: self.state_changed())
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))  # the terminal has forgotten all
+
+    def _theme_changed(self, theme: Theme) -> None:
+        if theme.name != os.environ.get("TEXTUAL_THEME"):  # which is asked for from outside, for this once
+            self.remember["theme"] = theme.name
+            self.state_changed()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return Textual's filters; under NO_COLOR the one that suits the theme, which may have changed since."""
+        if not self.no_color:
+            return super().get_line_filters()
+        right = NoColor if self.native_ansi_color else Monochrome
+        return [right() if isinstance(each, NoColor | Monochrome) else each for each in super().get_line_filters()]
 
     def on_ready(self) -> None:
         """Begin what the first screen need not wait for."""
@@ -208,7 +222,7 @@ class TrialbookApp(App[None]):
             write_state(self._state_file, values)
 
     def _state(self) -> dict[str, Any]:
-        self.remember |= {"version": 1, "draft": draft_to_dict(self.edits.draft), "theme": self.theme}
+        self.remember |= {"version": 1, "draft": draft_to_dict(self.edits.draft)}
         with contextlib.suppress(Exception):  # while the app is torn down there may be no screen left to ask
             bench = self.workbench
             view = bench.query_one(CurvesPlot).view.to_dict()

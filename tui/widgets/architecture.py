@@ -163,7 +163,7 @@ class ArchitectureTable(Form):
         mark = "✗" if wrong else "*" if is_changed else ""
         here = self.current
         if here is not None and here.path == path:
-            style = "bold $block-cursor-foreground on $block-cursor-background" if self.has_focus else "underline"
+            style = self.cursor_style
         else:
             style = "$text-error" if wrong else "$text-warning" if is_changed else ""
         return Content.styled(f"{printable(' ' + text, width - len(mark)) + mark:<{width}}", style)

@@ -81,6 +81,13 @@ class Form(Widget, can_focus=True):
         cells = self.cells
         return next((cell for cell in cells if cell.path == self.cursor), cells[0] if cells else None)
 
+    @property
+    def cursor_style(self) -> str:
+        """How the field under the cursor is drawn."""
+        if not self.has_focus:
+            return "underline"
+        return "bold reverse" if self.app.no_color else "bold $block-cursor-foreground on $block-cursor-background"
+
     def watch_cursor(self) -> None:
         """Show the field under the cursor."""
         self.refresh()

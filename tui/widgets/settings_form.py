@@ -109,7 +109,7 @@ class SettingsForm(Form):
         value = _shown(row, self.draft.text_of(path), is_here)
         room = max(_VALUE_COLUMNS, self.size.width - _LABEL_COLUMNS)
         if is_here:
-            value_style = "bold $block-cursor-foreground on $block-cursor-background" if self.has_focus else "underline"
+            value_style = self.cursor_style
         else:
             value_style = style or ("dim" if unused else "")
         shown = printable(value, room)
