@@ -74,8 +74,10 @@ class TooSmall(Static):
 
     DEFAULT_CSS = """
     TooSmall { display: none; width: 1fr; height: 1; }
-    .-tiny > *, .-flat > * { display: none; }
-    .-tiny > TooSmall, .-flat > TooSmall { display: block; dock: top; }
+    .-tiny > * { display: none !important; }
+    .-flat > * { display: none !important; }
+    .-tiny > TooSmall { display: block !important; dock: top; }
+    .-flat > TooSmall { display: block !important; dock: top; }
     """
 
     def __init__(self) -> None:

@@ -108,10 +108,7 @@ class SettingsForm(Form):
         style = "$text-error" if reason else "$text-warning" if old is not None else ""
         value = _shown(row, self.draft.text_of(path), is_here)
         room = max(_VALUE_COLUMNS, self.size.width - _LABEL_COLUMNS)
-        if is_here:
-            value_style = self.cursor_style
-        else:
-            value_style = style or ("dim" if unused else "")
+        value_style = self.cursor_style if is_here else style or ("dim" if unused else "")
         shown = printable(value, room)
         parts = [
             Content.styled(f"{mark} {label:<{_LABEL_COLUMNS - 2}}", style or ("dim" if unused else "")),
