@@ -72,12 +72,11 @@ class Dialog(ModalScreen[Any]):
 class TooSmall(Static):
     """One plain line, shown instead of everything else where the terminal is too small."""
 
+    SCOPED_CSS = False  # it is about the other widgets of the screen
     DEFAULT_CSS = """
     TooSmall { display: none; width: 1fr; height: 1; }
-    .-tiny > * { display: none !important; }
-    .-flat > * { display: none !important; }
-    .-tiny > TooSmall { display: block !important; dock: top; }
-    .-flat > TooSmall { display: block !important; dock: top; }
+    .-tiny > *, .-flat > * { display: none !important; }
+    .-tiny > TooSmall, .-flat > TooSmall { display: block !important; dock: top; }
     """
 
     def __init__(self) -> None:
