@@ -1,20 +1,27 @@
-"""Make the README's picture from the real program: `uv run python tests/make_pictures.py`."""
+"""Make the README's pictures from the real program: `uv run python -m tests.make_pictures`."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
+from textual.pilot import Pilot
+
+from tui.app import TrialbookApp
+from tui.draft import edited
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 108
+EPOCHS_SHOWN = 14
 SESSION = (
     ("train", "--epochs", "8", "--dropout", "0.3", "--note", "more dropout"),
     ("trials",),
@@ -22,7 +29,18 @@ SESSION = (
 )
 
 
+CONSOLE_SIZE = (120, 40)
+
+
 def main() -> None:
+    """Make all pictures."""
+    picture_of_the_command_line()
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ |= {name: f"{scratch}/{name}" for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME")}
+        asyncio.run(pictures_of_the_console(Path(scratch)))
+
+
+def picture_of_the_command_line() -> None:
     """Run a short session in an empty home and draw what it printed."""
     screen = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     with tempfile.TemporaryDirectory() as home:
@@ -33,11 +51,42 @@ def main() -> None:
             ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ)
             screen.print(Text(ran.stdout.replace(f"{home}/", "").rstrip()), soft_wrap=False)
             screen.print()
-    svg = screen.export_svg(title="trialbook")
-    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # the picture must load nothing from elsewhere
+    _keep("train", screen.export_svg(title="trialbook"))
+
+
+async def pictures_of_the_console(home: Path) -> None:
+    """Train the digits, change what the keys change, train again while a picture is taken, and evaluate."""
+    app = TrialbookApp(home)
+    async with app.run_test(size=CONSOLE_SIZE) as pilot:
+        await pilot.press("s")
+        await _until(pilot, lambda: app.training is not None and not app.training.is_running)
+        await pilot.press("a", "6", "4", "enter", "tab", "right", "right", "down", "0", "full_stop", "4", "enter")
+        await pilot.press("tab")
+        app.edits.change(edited(app.edits.draft, "training.epochs", "60"))
+        await pilot.press("s")
+        await _until(pilot, lambda: app.training is not None and len(app.training.snapshot.history) >= EPOCHS_SHOWN)
+        await pilot.press("p")
+        await pilot.pause(1)
+        _keep("workbench", app.export_screenshot(title="trialbook"))
+        await pilot.press("p")
+        await _until(pilot, lambda: app.training is not None and not app.training.is_running)
+        await pilot.press("e")
+        await _until(pilot, lambda: bool(app.screen.query("Pictures")))
+        await pilot.pause(3)
+        _keep("evaluation", app.export_screenshot(title="trialbook"))
+
+
+async def _until(pilot: Pilot[None], is_so: Callable[[], bool]) -> None:
+    while not is_so():
+        await pilot.pause(0.05)
+
+
+def _keep(name: str, svg: str) -> None:
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # a picture must load nothing from elsewhere
     (ROOT / ".pictures").mkdir(exist_ok=True)
-    (ROOT / ".pictures" / "train.svg").write_text(svg, encoding="utf-8")
+    (ROOT / ".pictures" / f"{name}.svg").write_text(svg, encoding="utf-8")
 
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # PyTorch may still be loading in its thread
