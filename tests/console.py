@@ -91,11 +91,14 @@ class Console:
     async def press(self, *keys: str) -> None:
         """Press keys one after the other, and let all that each one causes happen."""
         for key in keys:
-            self.presses += 1
-            event = Key(key, key_to_character(key))
-            event.set_sender(self.app)
-            self.app.post_message(event)
-            await self.settle()
+            await self._send(key, key_to_character(key))
+
+    async def _send(self, key: str, character: str | None) -> None:
+        self.presses += 1
+        event = Key(key, character)
+        event.set_sender(self.app)
+        self.app.post_message(event)
+        await self.settle()
 
     async def settle(self) -> None:
         """Let everything happen that waits in the widgets' queues.
@@ -109,7 +112,8 @@ class Console:
 
     async def write(self, text: str) -> None:
         """Type a text, character by character."""
-        await self.press(*(letter if letter.isalnum() else _character_to_key(letter) for letter in text))
+        for letter in text:
+            await self._send(_character_to_key(letter), letter)
 
     async def retype(self, text: str) -> None:
         """Type a text in place of what stands in the focused input."""
@@ -200,9 +204,10 @@ class Console:
                 return segment.style
         raise AssertionError(f"{text!r} has no style")
 
-    async def click(self, text: str, times: int = 1) -> None:
-        """Click on a text."""
+    async def click(self, text: str, times: int = 1, right: int = 0) -> None:
+        """Click on the beginning of a text, or so many columns to the right of it."""
         column, row = self.place_of(text)
+        column += right
         await self.pilot.click(offset=(column, row), times=times)
         await self.settle()
 

@@ -197,6 +197,7 @@ class Tour:
         footer = self.console.footer
         ids = [action.id for _, action in shown]
         assert len(ids) <= FOOTER_KEYS and len(footer) <= screen.size.width - 2, f"{place}: {footer}"
+        assert footer.count("  ") == len(ids) - 1, f"{place}: {footer} leaves out some of {ids}"
         assert ids[-1] == "help", f"{place}: {footer}"
         key = shown[-1][0]
         assert key == ("f1" if isinstance(screen.focused, Input) else "question_mark"), f"{place}: {footer}"
@@ -325,6 +326,8 @@ def test_every_action_is_reached_by_keys_and_every_footer_fits(history: Path, fo
     (tour,) = made
     assert "Resume" in tour.footers["figures, paused"] and "Pause" in tour.footers["figures, training"]
     assert "Start" in tour.footers["figures, at rest"] and "Start" not in tour.footers["figures, training"]
+    # letters and signs that an input takes as text are not offered as keys
+    assert "Filter" not in tour.footers["begin, filter"] and "Filter" in tour.footers["begin"]
     # a download needs a network; its own tests cancel one
     assert set(BY_ID) - tour.met <= {"data.cancel"}
 

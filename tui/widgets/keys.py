@@ -15,6 +15,8 @@ from textual.widget import Widget
 from tui.actions import BY_ID, FOOTER_KEYS, Action
 
 _GAP = "  "
+_SIGNS = {"slash": "/", "minus": "-", "plus": "+"}
+"""Keys that Textual does not know the characters of."""
 
 
 class Keys(Widget):
@@ -38,16 +40,19 @@ class Keys(Widget):
 
     def render(self) -> RenderResult:
         """Return the keys and their labels."""
-        parts, self._ends = [], list[tuple[int, str]]()
         active = self.screen.active_bindings
-        end = 0
-        for key, action in shown_keys(self.screen):
-            shown = self.app.get_key_display(active[key].binding)
-            part = Content.assemble((shown, "bold $text-accent"), " ", label_of(self.screen, action))
-            parts.append(part)
+        parts = [
+            (Content.assemble((self.app.get_key_display(active[key].binding), "bold $text-accent"), " ", label), key)
+            for key, action in shown_keys(self.screen)
+            for label in [label_of(self.screen, action)]
+        ]
+        while len(parts) > 1 and sum(part.cell_length + len(_GAP) for part, _ in parts) - len(_GAP) > self.size.width:
+            del parts[-2]  # the last is help
+        end, self._ends = 0, list[tuple[int, str]]()
+        for part, key in parts:
             end += part.cell_length + len(_GAP)
             self._ends.append((end, key))
-        return Content(_GAP).join(parts)
+        return Content(_GAP).join(part for part, _ in parts)
 
     def on_click(self, event: events.Click) -> None:
         """Do what the key that is clicked does."""
@@ -77,7 +82,8 @@ def usable_bindings(screen: Screen[Any]) -> dict[str, ActiveBinding]:
     return {
         key: active
         for key, active in screen.active_bindings.items()
-        if active.enabled and not (focused is not None and focused.check_consume_key(key, key_to_character(key)))
+        if active.enabled
+        and not (focused is not None and focused.check_consume_key(key, _SIGNS.get(key) or key_to_character(key)))
     }
 
 
