@@ -305,7 +305,7 @@ def test_every_action_is_reached_by_keys_and_every_footer_fits(history: Path, fo
         tour = Tour(console)
         made.append(tour)
         await console.idle()
-        assert console.app.shown is not None
+        assert console.app.workbench.view.shown is not None
         await console.go_to("training", "training.seed")
         await console.press("right", "right", "r", "u")
         await tour_workbench(tour, "at rest")

@@ -29,14 +29,12 @@ from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
 from tui.engine import Engine
 from tui.last_resort import end_in_time
 from tui.messages import EngineLoaded, TrainingChanged
-from tui.plot.curves import Run
 from tui.plot.widget import CurvesPlot
-from tui.runs import Shown, ending_words, figures_of, read_runs, read_shown, run_of
+from tui.runs import ending_words
 from tui.safe import safe
 from tui.screens.workbench import Workbench
 from tui.state import config_file, read_keys, read_state, state_file, write_state
 from tui.training import Training
-from tui.widgets.figures import FigureValues
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
@@ -64,8 +62,6 @@ class TrialbookApp(App[None]):
         edits: The draft of the next trial, with undo and redo.
         engine: PyTorch and the last data set.
         training: The training that runs or ran last, or None.
-        shown: The saved trial whose curves are shown, or None.
-        overlays: The curves of other trials that are drawn too.
         device: What "auto" trains on; "" before PyTorch is there.
         engine_error: Why PyTorch cannot be imported; "" if it can.
         remember: JSON values that are kept over restarts.
@@ -86,14 +82,12 @@ class TrialbookApp(App[None]):
         self.edits = Edits(draft_from_dict(self.remember.get("draft")), self._draft_changed)
         self.engine = Engine()
         self.training: Training | None = None
-        self.shown: Shown | None = None
-        self.parent_run: Run | None = None
-        self.overlays: tuple[Run, ...] = ()
         self.device = ""
         self.engine_error = ""
         self._leave_with: int | None = None  # the exit status, once the app ends as soon as the training has
         self._words = Content("")
-        self._ended: Training | None = None
+        self._begun: Training | None = None  # the last training whose start was shown
+        self._ended: Training | None = None  # the last training whose end was told
         self._key_problems: list[str] = []
         self._save_timer: Timer | None = None
         self._downloads: Downloads | None = None
@@ -155,7 +149,7 @@ class TrialbookApp(App[None]):
         for problem in self._key_problems:  # only now is there a screen to show them on
             self.tell(problem, "warning")
         self.engine.start(lambda error, device: self.post_message(EngineLoaded(error, device)))
-        self.run_worker(self._find_last_trial, thread=True, exit_on_error=False, group="shown")
+        self.workbench.view.show_last()
 
     @property
     def workbench(self) -> Workbench:
@@ -313,16 +307,13 @@ class TrialbookApp(App[None]):
                 self.say(Content("finishing this epoch..."))
 
     def on_training_changed(self, message: TrainingChanged) -> None:
-        """Draw what is new of the training; say how it ended."""
+        """Show what is new of the training; say how it ended."""
         training = message.training
         now = training.snapshot
-        if now.started is not None and (self.shown is None or self.shown.trial != now.started.trial):
-            self._training_started(training)
-        elif self.shown is not None and now.started is not None:
-            run = run_of(training) or self.shown.run
-            state = now.phase if now.outcome is None else now.outcome.status
-            self.shown = replace(self.shown, run=run, state="failed" if now.error else state)
-        self.draw_curves()
+        if now.started is not None and training is not self._begun:
+            self._begun = training
+            self._training_begun(training, now.started.trial)
+        self.workbench.view.follow(training)
         self.workbench.look()
         self.workbench.refresh_bindings()
         # messages that were under way when it ended see its last snapshot too
@@ -330,20 +321,12 @@ class TrialbookApp(App[None]):
             self._ended = training
             self._training_ended(training)
 
-    def _training_started(self, training: Training) -> None:
-        started = training.snapshot.started
-        run = run_of(training)
-        if started is None or run is None:
-            return
-        parent = training.draft.parent
-        self.shown = Shown(started.trial, run, started.epochs, "training", parent, started.test_images, started.device)
-        self._read_parent(parent)
+    def _training_begun(self, training: Training, trial: Trial) -> None:
+        self.workbench.view.begin(training)
         for remark in training.snapshot.remarks:
             self.tell(remark, "warning")
         # the next trial begins from this one: what is edited from now on is a difference to it
-        self.edits.change(
-            replace(self.edits.draft, begin=training.draft.settings, parent=started.trial.id, name="", note="")
-        )
+        self.edits.change(replace(self.edits.draft, begin=training.draft.settings, parent=trial.id, name="", note=""))
         self.say(Content("training"))
 
     def _training_ended(self, training: Training) -> None:
@@ -391,93 +374,15 @@ class TrialbookApp(App[None]):
         else:
             self.say(Content("ready: s starts the training"))
 
-    def figure_values(self) -> FigureValues:
-        """Return what the figures show now."""
-        return FigureValues() if self.shown is None else figures_of(self.shown, self.training, self.parent_run)
-
     @property
     def shown_trial(self) -> Trial | None:
         """The trial that the curves show, if it has weights to evaluate."""
-        return self.shown.trial if self.shown is not None and self.shown.run.history else None
+        shown = self.workbench.view.shown
+        return shown.trial if shown is not None and shown.run.history else None
 
     def show_trial(self, trial: Trial) -> None:
         """Show a saved trial's curves in the workbench."""
-        self.run_worker(lambda: self._read_trial(trial), thread=True, exit_on_error=False, group="shown")
-
-    def _find_last_trial(self) -> None:
-        try:
-            trial = find_trial(self.home, "last")
-        except TrialbookError:
-            return
-        self._read_trial(trial)
-
-    def _read_trial(self, trial: Trial) -> None:
-        shown = read_shown(trial)
-        self.call_from_thread(self._take_shown, shown)
-
-    def _take_shown(self, shown: Shown) -> None:
-        if self.training is not None and self.training.is_running and self.training.snapshot.started is None:
-            return  # a training's own curves come in a moment
-        self.shown = shown
-        self._read_parent(shown.parent)
-        self._read_overlays()
-        self.draw_curves()
-        self.workbench.refresh_bindings()
-        for remark in shown.remarks:
-            self.tell(remark, "warning")
-
-    def _read_parent(self, parent: str | None) -> None:
-        self.parent_run = None
-        if parent is not None and parent not in all_presets():
-            self.run_worker(
-                lambda: self.call_from_thread(self._take_parent, parent, read_runs(self.home, [parent])),
-                thread=True,
-                exit_on_error=False,
-                group="parent",
-            )
-
-    def _take_parent(self, parent: str, runs: list[Run]) -> None:
-        if self.shown is not None and self.shown.parent == parent:
-            self.parent_run = runs[0] if runs else None
-            self.draw_curves()
-
-    def choose_overlays(self, names: list[str]) -> None:
-        """Draw the curves of saved trials too, by id."""
-        self.remember["overlays"] = names
-        self.state_changed()
-        self._read_overlays()
-
-    def _read_overlays(self) -> None:
-        names = self.remember.get("overlays")
-        chosen = [str(name) for name in names] if isinstance(names, list) else []
-        self.run_worker(
-            lambda: self.call_from_thread(self._take_overlays, read_runs(self.home, chosen)),
-            thread=True,
-            exit_on_error=False,
-            group="overlays",
-        )
-
-    def _take_overlays(self, runs: list[Run]) -> None:
-        self.overlays = tuple(runs)
-        self.draw_curves()
-
-    def draw_curves(self) -> None:
-        """Give the plot the curves as they are now."""
-        plot = self.workbench.query_one(CurvesPlot)
-        plot.show(self.shown.run if self.shown else None, self.parent_run, self.overlays)
-        self.workbench.look()
-
-    def on_curves_plot_view_changed(self) -> None:
-        """Remember how the curves are looked at."""
-        self.state_changed()
-
-    def on_curves_plot_overlay_asked(self) -> None:
-        """Choose trials to draw too."""
-        from tui.screens.choose import OverlayScreen  # noqa: PLC0415 - not needed for the first screen
-
-        names = self.remember.get("overlays")
-        chosen = {str(name) for name in names} if isinstance(names, list) else set()
-        self.push_screen(OverlayScreen(chosen), lambda answer: None if answer is None else self.choose_overlays(answer))
+        self.workbench.view.show(lambda: trial)
 
     def action_help(self) -> None:
         """Show the keys that do something here."""

@@ -25,12 +25,12 @@ from tui.safe import safe
 from tui.screens.page import Page
 from tui.widgets.architecture import ArchitectureTable
 from tui.widgets.detail import Detail
-from tui.widgets.figures import Figures
 from tui.widgets.form import Form
 from tui.widgets.network import Network
 from tui.widgets.panel import PANELS, FiguresScroller, Panel, PanelTabs, Scroller
 from tui.widgets.settings_form import SettingsForm
 from tui.widgets.status import Status
+from tui.widgets.trial_view import TrialView
 
 if TYPE_CHECKING:
     from tui.app import TrialbookApp
@@ -74,6 +74,11 @@ class Workbench(Page):
         """The app."""
         return cast("TrialbookApp", self.app)
 
+    @property
+    def view(self) -> TrialView:
+        """Curves and figures."""
+        return self.query_one(TrialView)
+
     def compose_page(self) -> ComposeResult:
         """Compose the panels."""
         yield Static(id="heading")
@@ -85,9 +90,7 @@ class Workbench(Page):
                 )
                 yield Panel(Scroller(SettingsForm(self.console.edits.change, self._explain)), id="training")
                 yield Detail()
-            with Vertical(id="right"):
-                yield Panel(CurvesPlot(), id="curves")
-                yield Panel(FiguresScroller(Figures()), id="figures")
+            yield TrialView()
         yield Status()
 
     def on_mount(self) -> None:
@@ -252,7 +255,7 @@ class Workbench(Page):
         training = app.training
         status.snapshot = training.snapshot if training is not None and training.is_running else None
         status.words = app.status_words()
-        self.query_one(Figures).values = app.figure_values()
+        self.view.look()
 
     def label_of(self, action: str) -> str | None:
         """Return the footer's word for an action, where it changes with the training."""

@@ -1,0 +1,167 @@
+"""The right side of the workbench: curves and figures of one trial, its parent's curves and any others beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from core.errors import TrialbookError
+from tui.plot.curves import Run
+from tui.plot.widget import CurvesPlot
+from tui.runs import Shown, figures_of, read_runs, read_shown, run_of
+from tui.widgets.figures import Figures, FigureValues
+from tui.widgets.panel import FiguresScroller, Panel
+
+if TYPE_CHECKING:
+    from core.trials.trial import Trial
+    from tui.app import TrialbookApp
+    from tui.training import Training
+
+
+class TrialView(Vertical):
+    """Shows a saved trial, or a training as it goes on.
+
+    Attributes:
+        shown: The trial, or None before there is one.
+        parent_run: The curves of the trial that it was derived from, or None.
+        overlays: The curves of other trials that are drawn too.
+    """
+
+    def __init__(self) -> None:
+        """Show nothing yet."""
+        super().__init__(id="right")
+        self.shown: Shown | None = None
+        self.parent_run: Run | None = None
+        self.overlays: tuple[Run, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """Compose the two panels."""
+        yield Panel(CurvesPlot(), id="curves")
+        yield Panel(FiguresScroller(Figures()), id="figures")
+
+    @property
+    def owner(self) -> TrialbookApp:
+        """The app, which knows the training and what is remembered."""
+        return cast("TrialbookApp", self.app)
+
+    def show(self, find: Callable[[], Trial]) -> None:
+        """Show a saved trial, once a worker has read it.
+
+        Args:
+            find: Finds the trial, in the worker; a TrialbookError of it is shown.
+        """
+        self._work("shown", lambda: self._read(find))
+
+    def show_last(self) -> None:
+        """Show the last trial of the home, if there is one."""
+        from core.trials.store import find_trial  # noqa: PLC0415 - not needed for the first screen
+
+        home = self.owner.home
+        if (home / "saved_models").is_dir():
+            self._work("shown", lambda: self._read(lambda: find_trial(home, "last"), quietly=True))
+
+    def begin(self, training: Training) -> None:
+        """Show a training that has just started."""
+        started, run = training.snapshot.started, run_of(training)
+        if started is not None and run is not None:
+            parent = training.draft.parent
+            self.shown = Shown(
+                started.trial, run, started.epochs, "training", parent, started.test_images, started.device
+            )
+            self._read_parent()
+            self._read_overlays()
+            self.draw()
+
+    def follow(self, training: Training) -> None:
+        """Show how a training stands now, if it is what is shown: its user may be looking at another trial."""
+        now = training.snapshot
+        if self.shown is not None and now.started is not None and self.shown.trial == now.started.trial:
+            state = "failed" if now.error else now.phase if now.outcome is None else now.outcome.status
+            self.shown = replace(self.shown, run=run_of(training) or self.shown.run, state=state)
+            self.draw()
+
+    def choose_overlays(self, names: list[str] | None) -> None:
+        """Draw the curves of saved trials too, by id; None changes nothing."""
+        if names is not None:
+            self.owner.remember["overlays"] = names
+            self.owner.state_changed()
+            self._read_overlays()
+
+    def draw(self) -> None:
+        """Give the plot and the figures what they show."""
+        run = self.shown.run if self.shown else None
+        self.query_one(CurvesPlot).show(run, self.parent_run, self.overlays)
+        self.look()
+
+    def look(self) -> None:
+        """Take over what has changed within the epoch."""
+        training = self.owner.training
+        values = FigureValues() if self.shown is None else figures_of(self.shown, training, self.parent_run)
+        self.query_one(Figures).values = values
+
+    def _work(self, group: str, work: Callable[[], None]) -> None:
+        self.run_worker(work, thread=True, exit_on_error=False, group=group)
+
+    def _read(self, find: Callable[[], Trial], quietly: bool = False) -> None:
+        try:
+            shown = read_shown(find())
+        except TrialbookError as error:
+            if not quietly:
+                self.app.call_from_thread(self.owner.tell, str(error), "error")
+        else:
+            self.app.call_from_thread(self._take, shown)
+
+    def _take(self, shown: Shown) -> None:
+        training = self.owner.training
+        if training is not None and training.is_running and training.snapshot.started is None:
+            return  # a training's own curves come in a moment
+        self.shown = shown
+        self._read_parent()
+        self._read_overlays()
+        self.draw()
+        self.screen.refresh_bindings()
+        for remark in shown.remarks:
+            self.owner.tell(remark, "warning")
+
+    def _read_parent(self) -> None:
+        self.parent_run = None
+        parent = self.shown.parent if self.shown is not None else None
+        if parent is not None:  # a preset has no curves: there is no trial of its name
+            home = self.owner.home
+            self._work(
+                "parent",
+                lambda: self.app.call_from_thread(self._take_parent, parent, read_runs(home, [parent])),
+            )
+
+    def _take_parent(self, parent: str, runs: list[Run]) -> None:
+        if self.shown is not None and self.shown.parent == parent:
+            self.parent_run = runs[0] if runs else None
+            self.draw()
+
+    @property
+    def _overlay_names(self) -> list[str]:
+        names = self.owner.remember.get("overlays")
+        return [str(name) for name in names] if isinstance(names, list) else []
+
+    def _read_overlays(self) -> None:
+        home, names = self.owner.home, self._overlay_names
+        self._work("overlays", lambda: self.app.call_from_thread(self._take_overlays, read_runs(home, names)))
+
+    def _take_overlays(self, runs: list[Run]) -> None:
+        self.overlays = tuple(runs)
+        self.draw()
+
+    @on(CurvesPlot.ViewChanged)
+    def _view_changed(self) -> None:
+        self.owner.state_changed()
+
+    @on(CurvesPlot.OverlayAsked)
+    def _overlay_asked(self) -> None:
+        from tui.screens.choose import OverlayScreen  # noqa: PLC0415 - not needed for the first screen
+
+        self.app.push_screen(OverlayScreen(set(self._overlay_names)), self.choose_overlays)
