@@ -16,6 +16,7 @@ from textual.binding import BindingType
 from textual.command import Provider
 from textual.content import Content
 from textual.filter import LineFilter, Monochrome, NoColor
+from textual.keys import format_key
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
@@ -24,7 +25,7 @@ from core.errors import TrialbookError
 from core.presets import all_presets
 from core.text import printable
 from core.trials.store import find_trial
-from tui.actions import bindings
+from tui.actions import BY_ID, bindings
 from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
 from tui.engine import Engine
 from tui.last_resort import end_in_time
@@ -82,13 +83,13 @@ class TrialbookApp(App[None]):
         self.edits = Edits(draft_from_dict(self.remember.get("draft")), self._draft_changed)
         self.engine = Engine()
         self.training: Training | None = None
+        self._keys, self._key_problems = read_keys(config_file())
         self.device = ""
         self.engine_error = ""
         self._leave_with: int | None = None  # the exit status, once the app ends as soon as the training has
         self._words = Content("")
         self._begun: Training | None = None  # the last training whose start was shown
         self._ended: Training | None = None  # the last training whose end was told
-        self._key_problems: list[str] = []
         self._save_timer: Timer | None = None
         self._downloads: Downloads | None = None
 
@@ -121,8 +122,7 @@ class TrialbookApp(App[None]):
         theme = self.remember.get("theme")
         if isinstance(theme, str) and theme in self.available_themes and "TEXTUAL_THEME" not in os.environ:
             self.theme = theme
-        keys, self._key_problems = read_keys(config_file())
-        self.set_keymap(keys)
+        self.set_keymap(self._keys)
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             # a closed terminal ends the console even under nohup: without a screen it has nothing to go on for
@@ -223,6 +223,11 @@ class TrialbookApp(App[None]):
             self.remember |= {"panel": bench.panel, "alone": bench.alone, "view": view}
         return self.remember
 
+    def key_of(self, action: str) -> str:
+        """Return the key of an action as people read it: the one that the user has chosen, or the table's."""
+        keys = self._keys.get(action) or BY_ID[action].keys
+        return format_key(keys.split(",")[0])
+
     # the draft
 
     def _draft_changed(self) -> None:
@@ -262,7 +267,8 @@ class TrialbookApp(App[None]):
         """
         draft = self.edits.draft
         if self.training is not None and self.training.is_running:
-            self.tell("A training runs: x stops it, f ends it after this epoch.", "warning")
+            keys = f"{self.key_of('stop')} stops it, {self.key_of('finish')} ends it after this epoch"
+            self.tell(f"A training runs: {keys}.", "warning")
         elif draft.wrong:
             path, wrong = next(iter(draft.wrong.items()))
             self.tell(f"Cannot start: {path}: {wrong.reason}", "error")
@@ -367,12 +373,14 @@ class TrialbookApp(App[None]):
         """Say that a training can be started, or why not; while one runs there is more to say."""
         if self.training is not None and self.training.is_running:
             return
-        draft = self.edits.draft
+        draft, problem = self.edits.draft, self.workbench.data_problem
         if draft.wrong:
             path, wrong = next(iter(draft.wrong.items()))
-            self.say(safe(f"✗ start is off: {path}: {wrong.reason}", "$text-error"))
+            problem = f"{path}: {wrong.reason}"
+        if problem:
+            self.say(safe(f"✗ start is off: {problem}", "$text-error"))
         else:
-            self.say(Content("ready: s starts the training"))
+            self.say(Content(f"ready: {self.key_of('start')} starts the training"))
 
     @property
     def shown_trial(self) -> Trial | None:

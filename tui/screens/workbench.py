@@ -100,7 +100,8 @@ class Workbench(Page):
         self.alone = remember.get("alone") is True
         if isinstance(view, dict):
             self.query_one(CurvesPlot).view = View.from_dict(view)
-        self.action_show_panel(str(panel) if panel in PANELS else "architecture")
+        self.action_show_panel(panel if isinstance(panel, str) and panel in PANELS else "architecture")
+        self.query_one(CurvesPlot).empty = f"no trial yet: {self.console.key_of('start')} starts one"
         self.draft_changed()
         self.console.say_ready()
         self.set_interval(1 / _LOOKS_PER_SECOND, self.look)
@@ -217,6 +218,8 @@ class Workbench(Page):
         self.query_one(Network).shape = shape
         self.query_one(SettingsForm).data_problem = problem
         self.query_one(Detail).problem = problem
+        if problem:
+            self.console.say_ready()
 
     def _explain(self, form: Form, draft: Draft) -> None:
         """Explain the field under a form's cursor, if that form has the focus."""
@@ -260,8 +263,11 @@ class Workbench(Page):
     def label_of(self, action: str) -> str | None:
         """Return the footer's word for an action, where it changes with the training."""
         training = self.console.training
-        paused = training is not None and training.control.paused
-        return "Resume" if action == "pause" and paused else None
+        if action == "pause" and training is not None and training.control.paused:
+            return "Resume"
+        if action == "curves.quantity" and self.query_one(CurvesPlot).view.quantity == "accuracy":
+            return "Cost"
+        return None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's
         """Say whether an action makes sense now."""

@@ -64,7 +64,7 @@ class Figures(Widget):
         """Return the lines."""
         values = self.values
         if not values.title:
-            return Content.styled("The figures of a trial appear here as soon as there is one.", "dim")
+            return Content.styled("Cost, accuracy, gap and speed: as soon as a trial trains.", "dim")
         state = f"{values.state}  {len(values.history)}/{values.epochs} epochs"
         lines = [_line("trial", safe(values.title, "bold", 40), Content(state))]
         if values.history:
