@@ -57,7 +57,8 @@ class Workbench(Page):
     Workbench Network { margin: 1 1 0 1; }
     Workbench.-single PanelTabs { display: block; }
     Workbench.-single Panel { display: none; border: none; }
-    Workbench.-single Panel.-current { display: block; height: 1fr; max-height: 100%; }
+    Workbench.-single Panel.-current { display: block; }
+    Workbench.-single #architecture, Workbench.-single #figures { height: 1fr; max-height: 100%; }
     Workbench.-single #left, Workbench.-single #right { width: 1fr; }
     Workbench.-single #left.-away, Workbench.-single #right.-away { display: none; }
     Workbench.-single #architecture Scroller { height: 1fr; }

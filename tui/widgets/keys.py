@@ -6,7 +6,7 @@ from typing import Any
 
 from textual import events
 from textual.app import RenderResult
-from textual.binding import ActiveBinding
+from textual.binding import ActiveBinding, Binding
 from textual.content import Content
 from textual.keys import key_to_character
 from textual.screen import Screen
@@ -40,12 +40,10 @@ class Keys(Widget):
 
     def render(self) -> RenderResult:
         """Return the keys and their labels."""
-        active = self.screen.active_bindings
-        parts = [
-            (Content.assemble((self.app.get_key_display(active[key].binding), "bold $text-accent"), " ", label), key)
-            for key, action in shown_keys(self.screen)
-            for label in [label_of(self.screen, action)]
-        ]
+        parts = []
+        for binding, action in shown_keys(self.screen):
+            shown = (self.app.get_key_display(binding), "bold $text-accent")
+            parts.append((Content.assemble(shown, " ", label_of(self.screen, action)), binding.key))
         while len(parts) > 1 and sum(part.cell_length + len(_GAP) for part, _ in parts) - len(_GAP) > self.size.width:
             del parts[-2]  # the last is help
         end, self._ends = 0, list[tuple[int, str]]()
@@ -63,13 +61,13 @@ class Keys(Widget):
                 self.app.simulate_key(key)
 
 
-def shown_keys(screen: Screen[Any]) -> list[tuple[str, Action]]:
+def shown_keys(screen: Screen[Any]) -> list[tuple[Binding, Action]]:
     """Return key and action of everything a footer shows now, in its order."""
-    rows: dict[str, tuple[str, Action]] = {}
-    for key, active in usable_bindings(screen).items():
+    rows: dict[str, tuple[Binding, Action]] = {}
+    for active in usable_bindings(screen).values():
         action = BY_ID.get(active.binding.id or "")
         if action is not None and action.rank:
-            rows.setdefault(action.id, (key, action))  # an action with several keys shows its first
+            rows.setdefault(action.id, (active.binding, action))  # an action with several keys shows its first
     ranked = sorted(rows.values(), key=lambda row: row[1].rank)
     help_key = [row for row in ranked if row[1].id == "help"]
     others = [row for row in ranked if row[1].id != "help"]
