@@ -24,9 +24,10 @@ from tui.draft import Draft, draft_to_dict, edited
 from tui.state import state_file, write_state
 from tui.widgets.keys import Keys
 from tui.widgets.panel import PANELS
+from tui.widgets.trial_view import TrialView
 
 SIZES = ((80, 24), (120, 40), (200, 60))
-LIMIT = 60.0
+LIMIT = 15.0
 """Seconds after which something that is waited for has failed; a loaded machine may need many of them."""
 _FOREIGN = ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL", "TEXTUAL_ANIMATIONS", "TRIALBOOK_HOME")
 _ROUNDS = 4
@@ -121,6 +122,16 @@ class Console:
         self.app.focused.value = ""
         await self.write(text)
 
+    async def leave(self, key: str) -> None:
+        """Press a key that ends the app, and wait until it has been told to end."""
+        event = Key(key, key_to_character(key))
+        event.set_sender(self.app)
+        self.app.post_message(event)
+        end = time.monotonic() + LIMIT
+        while not self.app._exit:
+            assert time.monotonic() < end, f"it does not end; the screen:\n{self.text}"
+            await asyncio.sleep(0.02)
+
     async def go_to(self, panel: str, cursor: str = "") -> None:
         """Go to a panel of the workbench by Tab, and to a field in it."""
         for _ in PANELS:
@@ -169,6 +180,11 @@ class Console:
         return [list(strip) for strip in screen._compositor.render_strips()]
 
     @property
+    def view(self) -> TrialView:
+        """The right side of the workbench."""
+        return self.app.workbench.query_one(TrialView)
+
+    @property
     def footer(self) -> str:
         """The line of keys, as it is drawn."""
         return str(self.app.screen.query_one(Keys).render())
@@ -182,6 +198,11 @@ class Console:
     def toasts(self) -> list[str]:
         """The messages that pop up."""
         return [each.message for each in self.app._notifications]
+
+    async def clear(self) -> None:
+        """Let the messages go that pop up over the lower right of the screen."""
+        self.app.clear_notifications()
+        await self.settle()
 
     def find(self, kind: type[_Kind], selector: str = "") -> _Kind:
         """Return a widget of the screen in front."""

@@ -199,7 +199,7 @@ class Tour:
         assert len(ids) <= FOOTER_KEYS and len(footer) <= screen.size.width - 2, f"{place}: {footer}"
         assert footer.count("  ") == len(ids) - 1, f"{place}: {footer} leaves out some of {ids}"
         assert ids[-1] == "help", f"{place}: {footer}"
-        key = shown[-1][0]
+        key = shown[-1][0].key
         assert key == ("f1" if isinstance(screen.focused, Input) else "question_mark"), f"{place}: {footer}"
         assert screen.query_one(Keys).region.height == 1 and footer in self.console.lines[-1], place
         self.footers[place] = footer

@@ -331,6 +331,7 @@ def test_panels_have_room_at_every_size(places: Path) -> None:
         await console.pilot.resize_terminal(60, 16)
         await console.settle()
         assert "Trialbook needs" not in console.text and "Figures" in console.lines[1]
+        assert console.find(SettingsForm).has_focus  # as before
         assert console.footer.endswith("? Help") and len(console.footer) <= 58 and console.footer in console.lines[-1]
         await console.pilot.resize_terminal(200, 60)
         await console.settle()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 BESIDE = (108, 30)
 """Columns and rows from which panels stand beside each other; below, one of them is shown at a time."""
-_LOOKS_PER_SECOND = 8
+_LOOKS_PER_SECOND = 5
 _LEFT = ("architecture", "training")
 _RUNNING_ACTIONS = ("pause", "finish", "stop")
 
@@ -46,6 +46,7 @@ class Workbench(Page):
     """The first screen and the one that everything returns to."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("workbench")]
+    AUTO_FOCUS = ""  # `on_mount` gives it to the panel that had it the last time
     DEFAULT_CSS = """
     Workbench #heading { height: 1; padding: 0 1; background: $panel; dock: top; }
     Workbench #left { width: 58; }
@@ -110,6 +111,8 @@ class Workbench(Page):
     def on_resize(self, event: events.Resize) -> None:
         """Put the panels beside each other, or behind each other."""
         self._arrange(event.size.width, event.size.height)
+        if self.is_mounted and self.focused is None:  # nothing was left to have it while the terminal was too small
+            self.call_after_refresh(self._content_of(self.panel).focus)
 
     # panels
 
