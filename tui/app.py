@@ -30,7 +30,6 @@ from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
 from tui.engine import Engine
 from tui.last_resort import end_in_time
 from tui.messages import EngineLoaded, TrainingChanged
-from tui.plot.widget import CurvesPlot
 from tui.runs import ending_words
 from tui.safe import safe
 from tui.screens.workbench import Workbench
@@ -218,9 +217,7 @@ class TrialbookApp(App[None]):
     def _state(self) -> dict[str, Any]:
         self.remember |= {"version": 1, "draft": draft_to_dict(self.edits.draft)}
         with contextlib.suppress(Exception):  # while the app is torn down there may be no screen left to ask
-            bench = self.workbench
-            view = bench.query_one(CurvesPlot).view.to_dict()
-            self.remember |= {"panel": bench.panel, "alone": bench.alone, "view": view}
+            self.remember |= self.workbench.layout_state()
         return self.remember
 
     def key_of(self, action: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -97,16 +97,31 @@ class Workbench(Page):
 
     def on_mount(self) -> None:
         """Show the draft in the layout of the last time, and look at the training several times a second."""
-        remember = self.console.remember
-        panel, view = remember.get("panel"), remember.get("view")
-        self.alone = remember.get("alone") is True
-        if isinstance(view, dict):
-            self.query_one(CurvesPlot).view = View.from_dict(view)
-        self.action_show_panel(panel if isinstance(panel, str) and panel in PANELS else "architecture")
         self.query_one(CurvesPlot).empty = f"no trial yet: {self.console.key_of('start')} starts one"
         self.draft_changed()
+        self._restore_layout(self.console.remember)
         self.console.say_ready()
         self.set_interval(1 / _LOOKS_PER_SECOND, self.look)
+
+    def layout_state(self) -> dict[str, Any]:
+        """Return what of the layout comes back at the next start, as JSON values."""
+        cursors = {name: self.query_one(f"#{name}").query_one(Form).cursor for name in _LEFT}
+        view = self.query_one(CurvesPlot).view.to_dict()
+        return {"panel": self.panel, "alone": self.alone, "cursors": cursors, "view": view}
+
+    def _restore_layout(self, state: dict[str, Any]) -> None:
+        """Take over a layout; the file that it comes from may hold anything."""
+        self.alone = state.get("alone") is True
+        cursors = state.get("cursors")
+        for name in _LEFT:
+            form = self.query_one(f"#{name}").query_one(Form)
+            cursor = cursors.get(name) if isinstance(cursors, dict) else None
+            if any(cell.path == cursor for cell in form.cells):
+                form.cursor = str(cursor)
+        if isinstance(state.get("view"), dict):
+            self.query_one(CurvesPlot).view = View.from_dict(state["view"])
+        panel = state.get("panel")
+        self.action_show_panel(panel if isinstance(panel, str) and panel in PANELS else "architecture")
 
     def on_resize(self, event: events.Resize) -> None:
         """Put the panels beside each other, or behind each other."""

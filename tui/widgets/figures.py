@@ -58,25 +58,39 @@ class Figures(Widget):
     Figures { height: auto; width: 1fr; padding: 0 1; }
     """
 
-    values: reactive[FigureValues] = reactive(FigureValues, layout=True)
+    values: reactive[FigureValues] = reactive(FigureValues)
+
+    def __init__(self) -> None:
+        """Show nothing yet."""
+        super().__init__()
+        self._rows = 0
+
+    def watch_values(self, values: FigureValues) -> None:
+        """Ask for another height where it changes, and only then: the values change several times a second."""
+        rows = len(_lines(values))
+        if rows != self._rows:
+            self._rows = rows
+            self.refresh(layout=True)
 
     def render(self) -> RenderResult:
         """Return the lines."""
-        values = self.values
-        if not values.title:
-            return Content.styled("Cost, accuracy, gap and speed: as soon as a trial trains.", "dim")
-        state = f"{values.state}  {len(values.history)}/{values.epochs} epochs"
-        lines = [_line("trial", safe(values.title, "bold", 40), Content(state))]
-        if values.history:
-            lines += _table(values.history[-1])
-        if values.running_cost is not None:
-            lines.append(
-                _line("running", Content(f"cost {values.running_cost:.4f} so far in epoch {_running(values)}"))
-            )
-        if values.history:
-            lines += _readings(values, values.history[-1])
-        lines += [_line("speed", Content(_speed(values))), _line("device", safe(_device(values)))]
-        return Content("\n").join(lines)
+        return Content("\n").join(_lines(self.values))
+
+
+def _lines(values: FigureValues) -> list[Content]:
+    """Return a line for each kind of figure."""
+    if not values.title:
+        return [Content.styled("Cost, accuracy, gap and speed: as soon as a trial trains.", "dim")]
+    state = f"{values.state}  {len(values.history)}/{values.epochs} epochs"
+    lines = [_line("trial", safe(values.title, "bold", 40), Content(state))]
+    if values.history:
+        lines += _table(values.history[-1])
+    if values.running_cost is not None:
+        lines.append(_line("running", Content(f"cost {values.running_cost:.4f} so far in epoch {_running(values)}")))
+    if values.history:
+        lines += _readings(values, values.history[-1])
+    lines += [_line("speed", Content(_speed(values))), _line("device", safe(_device(values)))]
+    return lines
 
 
 def _line(label: str, *parts: Content) -> Content:
