@@ -28,7 +28,7 @@ from tui.widgets.figures import Figures
 from tui.widgets.settings_form import SettingsForm
 
 SHORT = {"model.hidden": "16", "training.epochs": 3}
-LONG = {"model.hidden": "16", "training.epochs": 5000}
+LONG = {"model.hidden": "16", "training.epochs": 5000, "training.batch_size": 8}
 DIVERGING = {
     "model.hidden": "",
     "training.optimizer": "sgd",
@@ -455,7 +455,7 @@ def test_the_last_trial_is_shown_at_the_start(places: Path, digits: Dataset) -> 
 
 def test_empty_places_name_the_next_key(places: Path) -> None:
     async def steps(console: Console) -> None:
-        await console.see("s starts one", "appear here as soon as")
+        await console.see("s starts one", "as soon as a trial trains")
         await console.press("o")
         await console.see("s there trains the first", "p")
         await console.press("escape")

@@ -13,7 +13,7 @@ from core.data.dataset import Dataset
 from core.presets import all_presets
 from core.session import train
 from core.settings import Settings, widths_text
-from tests.console import Console, draft_with, make_places, remember, run
+from tests.console import Console, draft_with, make_places, remember, run, trials
 from tui.draft import ALL_DROPOUTS, Draft
 from tui.plot.widget import CurvesPlot
 from tui.screens.check import CheckDialog
@@ -388,21 +388,23 @@ def test_a_folder_with_a_mistake_marks_the_data(places: Path, folder: Path) -> N
 
 
 def test_figures_scroll_where_there_is_no_room(places: Path, digits: Dataset, small: Settings) -> None:
-    for _ in train(small, digits, home=places):
-        pass
+    for _ in range(2):
+        before = trials(places)
+        for _ in train(small, digits, home=places, parent=before[0].id if before else None):
+            pass
 
     async def steps(console: Console) -> None:
         await console.go_to("figures")
-        await console.until(lambda: console.find(Figures).values.title)
-        await console.settle()
+        await console.until(lambda: console.find(Figures).values.parent)
         scroller = console.find(FiguresScroller)
-        assert scroller.max_scroll_y > 0 and "device" not in console.text
+        await console.until(lambda: scroller.max_scroll_y > 0)
+        assert "device" not in console.text
         await console.press(*["j"] * scroller.max_scroll_y)
         assert "device" in console.text
         await console.press("up")
         assert scroller.scroll_offset.y == scroller.max_scroll_y - 1
 
-    run(places, steps, (60, 16))
+    run(places, steps, (110, 30))
 
 
 @pytest.mark.parametrize("theme", ["textual-light", "textual-dark", "ansi-dark", "ansi-light", "no such theme"])
