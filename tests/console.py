@@ -27,7 +27,7 @@ from tui.widgets.panel import PANELS
 from tui.widgets.trial_view import TrialView
 
 SIZES = ((80, 24), (120, 40), (200, 60))
-LIMIT = 15.0
+LIMIT = 60.0
 """Seconds after which something that is waited for has failed; a loaded machine may need many of them."""
 _FOREIGN = ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL", "TEXTUAL_ANIMATIONS", "TRIALBOOK_HOME")
 _ROUNDS = 4

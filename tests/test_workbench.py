@@ -249,7 +249,9 @@ def test_dialogs_of_name_command_line_and_help(places: Path) -> None:
         assert isinstance(console.app.screen, HelpDialog)
         lines = [row.strip("│╭╮╰╯─ ") for row in console.lines]
         heads = [text for text in ("Training settings", "Workbench", "Everywhere") if text in lines]
-        assert heads[0] == "Training settings" and any("the next larger value or choice" in row for row in lines)
+        assert heads[:2] == ["Training settings", "Workbench"][: len(heads)] and any(
+            "the next larger value or choice" in row for row in lines
+        )
         before = console.text
         await console.press("pagedown")
         assert console.text != before

@@ -158,7 +158,8 @@ def help_lines(screen: Screen[Any]) -> Content:
         if name in BY_ID:
             keys.setdefault(name, []).append(screen.app.get_key_display(active.binding))
     lines: list[Content] = []
-    for scope in sorted({BY_ID[name].scope for name in keys}, key=lambda scope: _distance(scope, screen)):
+    found = {BY_ID[name].scope for name in keys}
+    for scope in sorted((scope for scope in SCOPES if scope in found), key=lambda scope: _distance(scope, screen)):
         if lines:
             lines.append(Content(""))
         lines.append(Content.styled(SCOPES[scope], "bold $primary"))
@@ -168,10 +169,11 @@ def help_lines(screen: Screen[Any]) -> Content:
 
 def _distance(scope: str, screen: Screen[Any]) -> int:
     """Return how far a scope is from the focus: the focused widget's own keys come first, the app's last."""
-    for distance, node in enumerate(screen.focused.ancestors_with_self if screen.focused else ()):
+    nodes = screen.focused.ancestors_with_self if screen.focused and scope != "app" else ()
+    for distance, node in enumerate(nodes):
         if any(BY_ID[name].scope == scope for name in (row.id for _, row in node._bindings) if name in BY_ID):
             return distance
-    return len(SCOPES) + list(SCOPES).index("app" if scope == "app" else "workbench")
+    return 2 * len(SCOPES) if scope == "app" else len(SCOPES)
 
 
 def _help_line(row: Action, keys: list[str]) -> Content:
