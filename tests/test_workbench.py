@@ -157,7 +157,7 @@ def test_settings_are_stepped_chosen_and_switched_by_keys(places: Path) -> None:
         assert console.find(SettingsForm).cursor == "training.device"
         await console.press("k", "r")
         assert settings_of(console).training.seed == 0
-        assert "5 changes" in console.lines[0] or "4 changes" in console.lines[0]
+        assert "4 changes" in console.lines[0]  # two dropouts, the optimizer and the flip
         await console.press("R")
         assert settings_of(console) == Settings() and "change" not in console.lines[0]
 
@@ -249,9 +249,7 @@ def test_dialogs_of_name_command_line_and_help(places: Path) -> None:
         assert isinstance(console.app.screen, HelpDialog)
         lines = [row.strip("│╭╮╰╯─ ") for row in console.lines]
         heads = [text for text in ("Training settings", "Workbench", "Everywhere") if text in lines]
-        assert heads[:2] == ["Training settings", "Workbench"][: len(heads)] and any(
-            "the next larger value or choice" in row for row in lines
-        )
+        assert heads[0] == "Training settings" and any("the next larger value or choice" in row for row in lines)
         before = console.text
         await console.press("pagedown")
         assert console.text != before
@@ -371,11 +369,12 @@ def test_a_folder_with_a_mistake_marks_the_data(places: Path, folder: Path) -> N
     remember(places, draft_with({"data.source": str(folder)}), panel="training")
 
     async def steps(console: Console) -> None:
+        problem = f"{folder} has no folder test"
+        await console.until(lambda: f"start is off: {problem}" in console.words)
         await console.move_to("data.source")
         await console.see("✗ data ")
-        assert "test" in line(console, "✗ data ") or "test" in console.text
         await console.press("s")
-        assert console.app.training is None and "Cannot start" in console.words and "test" in console.words
+        assert console.app.training is None and f"Cannot start: {problem}" in console.words
         await console.press("c")
         assert not isinstance(console.app.screen, CheckDialog)
         shutil.copytree(folder / "train", folder / "test")
