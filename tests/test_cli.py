@@ -349,7 +349,7 @@ def test_a_byte_order_mark_is_no_mistake(trialbook: Trialbook, tmp_path: Path) -
 def test_evaluate_goes_on_without_broken_images_when_asked(trialbook: Trialbook, folder: Path) -> None:
     trial = trialbook("train", "--data", folder, *QUICK, "--json").events()[-1]["trial"]
     (folder / "test/ant/broken.png").write_text("x")
-    assert "--skip-broken goes on without them" in trialbook("evaluate", trial).err
+    assert "(--skip-broken) goes on without them" in trialbook("evaluate", trial).err
     ran = trialbook("evaluate", trial, "--skip-broken")
     assert ran.status == 0
     assert "left out: 1 of 37 images" in ran.err

@@ -107,7 +107,7 @@ def test_broken_files_are_named_counted_and_only_left_out_when_asked(folder: Pat
     assert message.startswith("4 of 37 images cannot be read: train/ant/00.png (")
     assert "train/bee/01.png (not an image in a known format)" in message
     assert all(name in message for name in ("test/bee/02.png", "train/ant/gone.png (No such file or directory)"))
-    assert message.endswith("; --skip-broken goes on without them")
+    assert message.endswith("; skip broken images (--skip-broken) goes on without them")
     assert "\n" not in message
     data = load(folder, skip_broken=True)
     assert (len(data.train), len(data.test)) == (22, 11)

@@ -347,7 +347,7 @@ class TrialbookApp(App[None]):
             return
         saved = f"saved in {now.started.trial.directory}" if now.started else "nothing is saved"
         self.say(safe(ending_words(now)))
-        self.notify(f"{ending_words(now)}\n{printable(saved)}", title="Training ended", timeout=10, markup=False)
+        self.notify(f"{ending_words(now)}\n{printable(saved)}", title="Training ended", timeout=6, markup=False)
 
     # what is shown
 

@@ -16,3 +16,9 @@ def safe(text: object, style: str = "", limit: int = 500) -> Content:
         limit: The most characters; a longer text is shortened in its middle.
     """
     return Content.styled(printable(text, limit), style) if style else Content(printable(text, limit))
+
+
+def cut(text: object, columns: int) -> str:
+    """Return foreign text made harmless and cut at its end where it is longer than the room, marked by an ellipsis."""
+    shown = printable(text)
+    return shown if len(shown) <= columns else f"{shown[: max(0, columns - 1)]}…"

@@ -138,7 +138,9 @@ def _folder_set(settings: DataSettings, on_progress: OnProgress) -> Dataset:
     def build(target: Path) -> dict[str, Any]:
         decoded = decode_folder(listing, target / "all.npy", size, on_progress)
         if decoded.broken and not settings.skip_broken:
-            raise DataError(f"{broken_message(listing, decoded.broken)}; --skip-broken goes on without them")
+            raise DataError(
+                f"{broken_message(listing, decoded.broken)}; skip broken images (--skip-broken) goes on without them"
+            )
         return _divide(listing, decoded.broken, target)
 
     key = folder_key(root, settings.image_size, settings.skip_broken)

@@ -14,11 +14,11 @@ from core.settings import HiddenLayer, SettingField, widths_text
 from core.text import printable
 from tui.actions import bindings
 from tui.draft import WIDTHS, Draft, with_layers
-from tui.safe import safe
+from tui.safe import cut, safe
 from tui.widgets.form import Cell, Form
 
-_COLUMNS = (("width", 9), ("batch_norm", 10), ("activation", 11), ("dropout", 8), ("l2", 4))
-_HEADINGS = {"width": "width", "batch_norm": "batch norm", "activation": "activation", "dropout": "dropout", "l2": "L2"}
+_COLUMNS = (("width", 8), ("batch_norm", 5), ("activation", 11), ("dropout", 7), ("l2", 3))
+_HEADINGS = {"width": "width", "batch_norm": "norm", "activation": "activation", "dropout": "dropout", "l2": "L2"}
 _NUMBER_COLUMNS = 7
 _GAP = 1
 OUTPUT_L2 = "model.output.l2"
@@ -145,8 +145,8 @@ class ArchitectureTable(Form):
         used = _NUMBER_COLUMNS + sum(width + _GAP for _, width in _COLUMNS)
         room = self.size.width - used
         if was and room > 3:  # noqa: PLR2004 - fewer columns tell nothing
-            text = "new" if is_new else f"was {', '.join(was)}" if room > len("was 1024") else was[0]
-            parts.append(safe(text, "dim", room))
+            text = "new" if is_new else f"was {', '.join(was)}"
+            parts.append(safe(text if len(text) <= room else cut(f"<{' '.join(was)}", room), "dim"))
         return Content("").join(parts)
 
     def _output_line(self, old: dict[str, str]) -> Content:

@@ -13,7 +13,7 @@ from core.settings import SettingField, field_of
 from core.text import printable
 from tui.actions import bindings
 from tui.draft import ALL_DROPOUTS, Draft, restored
-from tui.safe import safe
+from tui.safe import cut, safe
 from tui.widgets.form import Cell, Form
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -117,7 +117,7 @@ class SettingsForm(Form):
         note = _note(row, unused, old, reason)
         left = room - len(shown) - 2
         if note and left > 4:  # noqa: PLR2004 - fewer columns tell nothing
-            parts += [Content("  "), safe(note, "$text-error" if reason else "dim", left)]
+            parts += [Content("  "), safe(cut(note, left), "$text-error" if reason else "dim")]
         return Content("").join(parts)
 
     def on_resize(self) -> None:
