@@ -22,9 +22,7 @@ from textual.theme import Theme
 from textual.timer import Timer
 
 from core.errors import TrialbookError
-from core.presets import all_presets
 from core.text import printable
-from core.trials.store import find_trial
 from tui.actions import BY_ID, bindings
 from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
 from tui.engine import Engine
@@ -234,6 +232,9 @@ class TrialbookApp(App[None]):
 
     def begin_from(self, name: str) -> None:
         """Begin the draft from a preset or from a saved trial, by its name or id."""
+        from core.presets import all_presets  # noqa: PLC0415 - the first screen needs neither
+        from core.trials.store import find_trial  # noqa: PLC0415
+
         presets = all_presets()
         if name in presets:
             self.edits.change(begun(presets[name].settings, name))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from core.accuracy import accuracy_interval
 from core.errors import TrialbookError
-from core.trials.store import find_trial, listed_trial
 from tui.plot.curves import Run
 from tui.widgets.figures import FigureValues
 from tui.words import percent
@@ -52,6 +51,8 @@ def title_of(trial: Trial, name: str) -> str:
 
 def read_shown(trial: Trial) -> Shown:
     """Read what is shown of a saved trial. Takes milliseconds: for worker threads. What is damaged is left out."""
+    from core.trials.store import listed_trial  # noqa: PLC0415 - the first screen needs it not
+
     listed = listed_trial(trial)
     remarks: list[str] = []
     history: tuple[Any, ...] = ()
@@ -81,6 +82,8 @@ def read_shown(trial: Trial) -> Shown:
 
 def read_runs(home: Path, names: list[str]) -> list[Run]:
     """Read the curves of saved trials by id; those that are not there are left out. For worker threads."""
+    from core.trials.store import find_trial  # noqa: PLC0415 - as above
+
     runs = []
     for name in names:
         try:
