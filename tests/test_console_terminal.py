@@ -152,6 +152,23 @@ def test_a_killed_console_comes_back_with_its_draft(places: Path) -> None:
         shown.wait_for("1 change")
 
 
+def test_keys_that_arrive_at_once_are_done_in_order(places: Path) -> None:
+    with console(places) as shown:
+        shown.wait_for("ready")
+        shown.press("\r400\r\x1b[B\r200\ra64\rw32-16\r")
+        shown.wait_for("32 ")
+        shown.settle()
+        assert "400200" not in shown.text
+        shown.press("u")
+        shown.wait(lambda text: all(f" {width} " in text.replace("*", " ") for width in (400, 200, 64)))
+        shown.press("nabc\tdef\r")
+        shown.wait_for("abc")
+        shown.press("\x1b")
+        shown.settle()
+        shown.press("y")
+        assert "--name abc --note def" in shown.wait_for("--note")
+
+
 def test_a_large_folder_is_decoded_by_processes_of_its_own(places: Path, tmp_path: Path) -> None:
     one = make_image(tmp_path / "one.png", seed=0)
     for part, count in (("train", SERIAL_FILES), ("test", 10)):

@@ -80,6 +80,16 @@ def _pages(scope: str) -> list[Action]:
     return [Action(f"{scope}.{name}", scope, key, name, "Page", title, in_palette=False) for name, key, title in rows]
 
 
+def _edges(scope: str) -> list[Action]:
+    """Return the rows for going to the first and to the last field of a form."""
+    return [
+        Action(
+            f"{scope}.first", scope, "home,pageup", "cursor_edge(False)", "First", "go to the first field", 0, False
+        ),
+        Action(f"{scope}.last", scope, "end,pagedown", "cursor_edge(True)", "Last", "go to the last field", 0, False),
+    ]
+
+
 ACTIONS = (
     Action("help", "app", "question_mark,f1", "help", "Help", "the keys of where you are", 99, in_palette=False),
     Action("palette", "app", "ctrl+p", "command_palette", "Palette", "find any action, preset or trial", 98, False),
@@ -91,6 +101,7 @@ ACTIONS = (
     Action("pause", "workbench", "p", "pause", "Pause", "pause the training, or let it go on", 2),
     Action("finish", "workbench", "f", "finish", "Finish", "end the training after this epoch", 3),
     Action("stop", "workbench", "x", "stop", "Stop", "stop the training now; its complete epochs are kept", 4),
+    Action("watch", "workbench", "W", "watch", "Watch", "go back to the curves of the training", 6),
     Action("evaluate", "workbench", "e", "evaluate", "Evaluate", "evaluate the trial that the curves show", 5),
     Action("models", "workbench", "o", "models", "Models", "open the menu of saved models", 30),
     Action("data", "workbench", "i", "data", "Images", "choose or download a data set", 31),
@@ -108,6 +119,7 @@ ACTIONS = (
     Action("previous_panel", "workbench", "shift+tab", "previous_panel", "Panel", "go to the panel before", 0),
     # its panels
     *_moves("architecture", "cell"),
+    *_edges("architecture"),
     Action("architecture.edit", "architecture", "enter,space", "edit", "Edit", "edit the cell, or switch it over", 10),
     Action("architecture.add", "architecture", "a", "add", "Add", "add a hidden layer below", 11),
     Action("architecture.remove", "architecture", "r", "remove", "Remove", "remove the hidden layer", 12),
@@ -120,6 +132,7 @@ ACTIONS = (
     Action("architecture.more", "architecture", "plus,equals_sign", "step(True)", "More", "the next larger value"),
     Action("architecture.less", "architecture", "minus", "step(False)", "Less", "the next smaller value"),
     *_moves("training"),
+    *_edges("training"),
     Action("training.edit", "training", "enter,space", "edit", "Edit", "edit the setting, or switch it over", 10),
     Action("training.less", "training", "left,h,minus", "step(False)", "Less", "the next smaller value or choice", 11),
     Action("training.more", "training", "right,l,plus", "step(True)", "More", "the next larger value or choice", 12),

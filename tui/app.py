@@ -368,8 +368,9 @@ class TrialbookApp(App[None]):
         return self._words
 
     def say_ready(self) -> None:
-        """Say that a training can be started, or why not; while one runs there is more to say."""
+        """Say that a training can be started, or why not, or that one runs."""
         if self.training is not None and self.training.is_running:
+            self.say(Content("paused" if self.training.control.paused else "training"))
             return
         draft, problem = self.edits.draft, self.workbench.data_problem
         if draft.wrong:
@@ -389,6 +390,10 @@ class TrialbookApp(App[None]):
     def show_trial(self, trial: Trial) -> None:
         """Show a saved trial's curves in the workbench."""
         self.workbench.view.show(lambda: trial)
+
+    def action_help_quit(self) -> None:
+        """Say which key leaves: Ctrl+C, which Textual binds to this, is what people try first."""
+        self.say(Content(f"{self.key_of('quit')} leaves Trialbook"))
 
     def action_help(self) -> None:
         """Show the keys that do something here."""

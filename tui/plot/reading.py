@@ -145,8 +145,8 @@ def _difference(epoch: Epoch, other: Epoch, style_of: StyleOf) -> list[Content]:
     points = 100 * (epoch.test_accuracy - other.test_accuracy)
     words = Content.styled("vs parent:", style_of("parent"))
     return [
-        Content.assemble(words, f" test {signed(cost)} ", _verdict(-cost, "cost", style_of)),
-        Content.assemble(f"{signed(points, 2)} points ", _verdict(points, "points", style_of)),
+        Content.assemble(words, f" test cost {signed(cost)} ", _verdict(-cost, "cost", style_of)),
+        Content.assemble(f"accuracy {signed(points, 2)} points ", _verdict(points, "points", style_of)),
     ]
 
 

@@ -149,8 +149,10 @@ class CurvesPlot(Widget, can_focus=True):
 
     @property
     def _extent(self) -> int:
-        """The last epoch of the axis: planned ones of the trial count too."""
-        return max(self._reach, self._run.epochs if self._run is not None else 0, 1)
+        """The last epoch of the axis: planned ones of the trial count too, those that only its parent has do not."""
+        drawn = [run for run in (self._run, *self._overlays) if run is not None and run.history]
+        reach = max((run.history[-1].epoch for run in drawn), default=0)
+        return max(reach, self._run.epochs if self._run is not None else 0, 1)
 
     @property
     def _read(self) -> int:

@@ -19,6 +19,7 @@ from core.files import replace_text
 from tui.actions import ACTIONS, BY_ID, SCOPES, Action, bindings
 from tui.safe import safe
 from tui.screens.page import Dialog
+from tui.widgets.in_order import KeysInOrder
 from tui.widgets.keys import usable_bindings
 
 if TYPE_CHECKING:
@@ -96,11 +97,17 @@ class TextDialog(Dialog):
         self.query_one("#told", Label).update(safe(text))
 
 
+class _Line(KeysInOrder, Input):
+    """An input that what is typed ahead reaches in order."""
+
+
 class NameDialog(Dialog):
     """Asks for the name and the note of the next trial; answers both, or None."""
 
     DEFAULT_CSS = """
     NameDialog Label { color: $text-muted; }
+    NameDialog Input { background: $boost; }
+    NameDialog Input:focus { background: $primary 30%; }
     """
 
     def __init__(self, name: str, note: str) -> None:
@@ -114,9 +121,9 @@ class NameDialog(Dialog):
         with Vertical(classes="dialog") as box:
             box.border_title = "The next trial"
             yield Label("Name, to find it again")
-            yield Input(self._name, id="trial-name", compact=True)
+            yield _Line(self._name, id="trial-name", compact=True)
             yield Label("Note: what is intended by it")
-            yield Input(self._note, id="trial-note", compact=True)
+            yield _Line(self._note, id="trial-note", compact=True)
             yield Label("Enter keeps both")
 
     @on(Input.Submitted)

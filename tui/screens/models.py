@@ -228,12 +228,14 @@ class ModelsScreen(Page):
         listed = self._selected()
         if listed is not None:
             self.trialbook.show_trial(listed.trial)
+            self.dismiss(None)
 
     def action_begin(self) -> None:
         """Begin the next trial from the selected one."""
         listed = self._selected()
         if listed is not None:
             self.trialbook.begin_from(listed.trial.id)
+            self.dismiss(None)
 
     def action_path(self) -> None:
         """Ask for a bare file of weights, and for what it does not tell, and evaluate it."""

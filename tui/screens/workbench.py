@@ -163,7 +163,7 @@ class Workbench(Page):
     def action_show_panel(self, name: str) -> None:
         """Go to a panel."""
         self.panel = name
-        self._content_of(name).focus()
+        self._content_of(name).focus(scroll_visible=False)
 
     def action_next_panel(self) -> None:
         """Go to the next panel."""
@@ -297,6 +297,7 @@ class Workbench(Page):
         return {
             "start": not running,
             "evaluate": app.shown_trial is not None,
+            "watch": running and app.training is not None and not self.view.is_following(app.training),
             "undo": app.edits.can_undo,
             "redo": app.edits.can_redo,
             "reset": bool(app.edits.draft.old_values or app.edits.draft.wrong),
@@ -317,6 +318,12 @@ class Workbench(Page):
     def action_stop(self) -> None:
         """Stop the training now."""
         self.console.end_training(at_once=True)
+
+    def action_watch(self) -> None:
+        """Go back from another trial to the one that trains."""
+        if self.console.training is not None:
+            self.view.begin(self.console.training)
+            self.refresh_bindings()
 
     def action_evaluate(self) -> None:
         """Evaluate the trial that the curves show."""

@@ -86,7 +86,7 @@ class ArchitectureTable(Form):
     def action_widths(self) -> None:
         """Open all widths as one line for typing."""
         cell = Cell(WIDTHS, 1, 0, max(20, self.size.width - 4))
-        self.type_into(cell, widths_text(self.draft.settings).replace("none", ""))
+        self.type_into(cell, text=widths_text(self.draft.settings).replace("none", ""))
 
     def _insert(self, after: int, layer: HiddenLayer) -> None:
         layers = self.draft.settings.model.hidden

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.binding import BindingType
+from textual.widget import Widget
 from textual.widgets import Input
 
 from tui.actions import bindings
+from tui.widgets.in_order import KeysInOrder
 
 if TYPE_CHECKING:
     from tui.widgets.form import Form
 
 
-class Editor(Input):
+class Editor(KeysInOrder, Input):
     """An input over a field: Enter keeps what is typed, Esc does not, the arrow keys step a number."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("editor")]
@@ -35,16 +37,23 @@ class Editor(Input):
             text: What stands in it at first.
             select: Whether typing replaces that text.
         """
-        super().__init__(text, select_on_focus=select, compact=True)
+        super().__init__(text, select_on_focus=False, compact=True)
         self.form = form
         self.path = path
+        self._select = select
         self._is_done = False
 
     def on_mount(self) -> None:
         """Take the keys."""
         self.screen.set_focus(self)  # at once: the next key may be on its way
-        if not self.select_on_focus:
+        if self._select:
+            self.select_all()  # not when the focus comes: by then something may have been typed
+        else:
             self.cursor_position = len(self.value)
+
+    def focus_now(self) -> Widget:
+        """Return the widget that keys are meant for now: this one from its making until it is closed."""
+        return super().focus_now() if self._is_done else self
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say at once what is wrong with the input."""
@@ -88,5 +97,5 @@ class Editor(Input):
         else:
             self.form.explain(self.form, self.form.draft)
         if self.screen.focused is self:
-            self.screen.set_focus(self.form)
+            self.screen.set_focus(self.form, scroll_visible=False)
         self.remove()

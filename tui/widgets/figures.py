@@ -135,11 +135,12 @@ def _readings(values: FigureValues, last: Epoch) -> list[Content]:
     if best is not None:
         shown = f"epoch {best.epoch}: test cost {best.test_cost:.4f}, accuracy {percent(best.test_accuracy)}"
         lines.append(_line("best", Content(shown)))
-    if len(values.parent) >= last.epoch:
-        other = values.parent[last.epoch - 1]
+    if values.parent:
+        other = values.parent[min(last.epoch, len(values.parent)) - 1]
+        where = f"at epoch {other.epoch}" + (", its last" if other.epoch < last.epoch else "")
         points = 100 * (last.test_accuracy - other.test_accuracy)
         shown = f"test cost {signed(last.test_cost - other.test_cost)}, accuracy {signed(points, 2)} points"
-        against = safe(f"than {values.parent_title} at epoch {last.epoch}", "dim", 45)
+        against = safe(f"than {values.parent_title} {where}", "dim", 50)
         lines += [_line("parent", Content(shown)), _line("", against)]
     return lines
 

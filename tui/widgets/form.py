@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from core.settings import SettingField, field_of
 from tui.draft import ALL_DROPOUTS, Draft, edited, stepped
+from tui.widgets.in_order import KeysInOrder
 
 if TYPE_CHECKING:
     from tui.widgets.editor import Editor
@@ -31,7 +32,7 @@ class Cell:
     width: int
 
 
-class Form(Widget, can_focus=True):
+class Form(KeysInOrder, Widget, can_focus=True):
     """Fields of the draft, drawn as lines of text; one of them is under the cursor.
 
     Subclasses draw themselves and say in `lay_out` where the fields are.
@@ -94,9 +95,13 @@ class Form(Widget, can_focus=True):
         cell = self.current
         if cell is not None and self.is_mounted:
             self.explain(self, self.draft)
-            if self.parent is not None and isinstance(self.parent, Widget):
-                # one row above and below, so that a group's heading comes into view with its first field
-                self.parent.scroll_to_region(Region(0, max(0, cell.y - 1), 1, 3), animate=False, force=True)
+            self._reveal(cell)
+
+    def _reveal(self, cell: Cell) -> None:
+        """Scroll to a field."""
+        if isinstance(self.parent, Widget):
+            # one row above and below, so that a group's heading comes into view with its first field
+            self.parent.scroll_to_region(Region(0, max(0, cell.y - 1), 1, 3), animate=False, force=True)
 
     def watch_draft(self) -> None:
         """Keep the cursor on a field that is there."""
@@ -110,6 +115,8 @@ class Form(Widget, can_focus=True):
         """Tell which field is under the cursor."""
         self.refresh()
         self.explain(self, self.draft)
+        if self.current is not None:
+            self._reveal(self.current)
 
     def on_blur(self) -> None:
         """Draw the cursor as that of a form without the focus."""
@@ -130,6 +137,12 @@ class Form(Widget, can_focus=True):
     def action_cursor_right(self) -> None:
         """Go to the field on the right."""
         self._move_in_row(1)
+
+    def action_cursor_edge(self, last: bool) -> None:
+        """Go to the first or the last field."""
+        cells = self.cells
+        if cells:
+            self.cursor = cells[-1 if last else 0].path
 
     def _move_rows(self, by: int) -> None:
         here = self.current
@@ -169,18 +182,19 @@ class Form(Widget, can_focus=True):
         else:
             self.type_into(cell)
 
-    def type_into(self, cell: Cell, text: str | None = None) -> None:
+    def type_into(self, cell: Cell, begun: str = "", text: str | None = None) -> None:
         """Open a field for typing.
 
         Args:
             cell: The field.
-            text: What stands in it at first; None: its present text, all of it selected.
+            begun: What is typed already; "": typing replaces the text that stands there.
+            text: That text; None: the field's.
         """
         from tui.widgets.editor import Editor  # noqa: PLC0415 - the first screen need not wait for inputs
 
         if isinstance(self.parent, Widget):
-            shown = self.draft.text_of(cell.path) if text is None else text
-            editor = Editor(self, cell.path, shown, select=text is None)
+            shown = begun or (self.draft.text_of(cell.path) if text is None else text)
+            editor = Editor(self, cell.path, shown, select=not begun)
             room = max(8, self.size.width - cell.x)
             editor.styles.offset = (cell.x, cell.y)
             editor.styles.width = min(room, max(cell.width + 2, 14))
@@ -199,20 +213,21 @@ class Form(Widget, can_focus=True):
         draft = stepped(self.take(path, text), path, up)
         return draft.text_of(path)
 
-    def on_key(self, event: events.Key) -> None:
-        """A digit begins typing into the field under the cursor; what is typed before the input is there goes to it."""
-        if self.editor is not None:
-            event.stop()
-            event.prevent_default()
-            self.editor.post_message(events.Key(event.key, event.character))
-            return
+    def focus_now(self) -> Widget:
+        """Return the widget that keys are meant for now: the input over a field from the moment it was asked for."""
+        return super().focus_now() if self.editor is None else self.editor
+
+    def takes_text(self, event: events.Key) -> bool:
+        """Begin to type into the field under the cursor if the key is a digit."""
         cell = self.current
         if event.character is None or event.character not in _TYPED or cell is None:
-            return
+            return False
         row = self.field(cell.path)
-        if row is not None and row.kind in (int, float, tuple):
-            event.stop()
-            self.type_into(cell, event.character)
+        if row is None or row.kind not in (int, float, tuple):
+            return False
+        event.stop()
+        self.type_into(cell, event.character)
+        return True
 
     def on_click(self, event: events.Click) -> None:
         """Go to the field that is clicked; a click on the field under the cursor edits it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -58,12 +59,17 @@ class TrialView(Vertical):
         self._work("shown", lambda: self._read(find))
 
     def show_last(self) -> None:
-        """Show the last trial of the home, if there is one."""
+        """Show the trial that was looked at the last time, or else the last trial of the home, if there is one."""
+        remembered = self.owner.remember.get("shown")
+        self._work("shown", lambda: self._read(lambda: self._find_last(str(remembered)), quietly=True))
+
+    def _find_last(self, remembered: str) -> Trial:
         from core.trials.store import find_trial  # noqa: PLC0415 - not needed for the first screen
 
         home = self.owner.home
-        if (home / "saved_models").is_dir():
-            self._work("shown", lambda: self._read(lambda: find_trial(home, "last"), quietly=True))
+        with contextlib.suppress(TrialbookError):
+            return find_trial(home, remembered)
+        return find_trial(home, "last")
 
     def begin(self, training: Training) -> None:
         """Show a training that has just started."""
@@ -73,14 +79,17 @@ class TrialView(Vertical):
             self.shown = Shown(
                 started.trial, run, started.epochs, "training", parent, started.test_images, started.device
             )
-            self._read_parent()
-            self._read_overlays()
-            self.draw()
+            self._show_all()
+
+    def is_following(self, training: Training) -> bool:
+        """Return whether a training is what is shown: its user may be looking at another trial."""
+        started = training.snapshot.started
+        return started is None or (self.shown is not None and self.shown.trial == started.trial)
 
     def follow(self, training: Training) -> None:
-        """Show how a training stands now, if it is what is shown: its user may be looking at another trial."""
+        """Show how a training stands now, if it is what is shown."""
         now = training.snapshot
-        if self.shown is not None and now.started is not None and self.shown.trial == now.started.trial:
+        if self.shown is not None and now.started is not None and self.is_following(training):
             state = "failed" if now.error else now.phase if now.outcome is None else now.outcome.status
             self.shown = replace(self.shown, run=run_of(training) or self.shown.run, state=state)
             self.draw()
@@ -121,12 +130,18 @@ class TrialView(Vertical):
         if training is not None and training.is_running and training.snapshot.started is None:
             return  # a training's own curves come in a moment
         self.shown = shown
-        self._read_parent()
-        self._read_overlays()
-        self.draw()
+        self._show_all()
         self.screen.refresh_bindings()
         for remark in shown.remarks:
             self.owner.tell(remark, "warning")
+
+    def _show_all(self) -> None:
+        if self.shown is not None:
+            self.owner.remember["shown"] = self.shown.trial.id
+            self.owner.state_changed()
+        self._read_parent()
+        self._read_overlays()
+        self.draw()
 
     def _read_parent(self) -> None:
         self.parent_run = None
@@ -149,7 +164,8 @@ class TrialView(Vertical):
         return [str(name) for name in names] if isinstance(names, list) else []
 
     def _read_overlays(self) -> None:
-        home, names = self.owner.home, self._overlay_names
+        shown = self.shown.trial.id if self.shown is not None else ""
+        home, names = self.owner.home, [name for name in self._overlay_names if name != shown]
         self._work("overlays", lambda: self.app.call_from_thread(self._take_overlays, read_runs(home, names)))
 
     def _take_overlays(self, runs: list[Run]) -> None:
