@@ -320,8 +320,8 @@ def test_the_readout_has_the_exact_values_and_the_difference_to_the_parent() -> 
         "test 1.3456",
         "gap +0.1456",
         "accuracy 57.12 % / 45.00 %",
-        "vs parent: test -0.0123 better",
-        "+0.42 points better",
+        "vs parent: test cost -0.0123 better",
+        "accuracy +0.42 points better",
         "lr 1e-3",
     ]
     without = [part.plain for part in readout(run, None, [], View(penalty=False), 37, plain)]

@@ -150,7 +150,7 @@ def test_the_crosshair_reads_unsmoothed_values_of_all_curves() -> None:
         plot.view = View(smoothing=0.9, crosshair=15)
         await settled(pilot)
         shown = "\n".join(screen(pilot.app))
-        for part in ("epoch 15", "test 1.5000", "test -15.5000 better", "1 other: test 17.0000"):
+        for part in ("epoch 15", "test 1.5000", "test cost -15.5000 better", "1 other: test 17.0000"):
             assert part in shown
         plot.view = View(crosshair=25)
         await settled(pilot)
