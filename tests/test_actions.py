@@ -315,6 +315,10 @@ def test_every_action_is_reached_by_keys_and_every_footer_fits(history: Path, fo
         await console.press("s")
         await console.epochs(1)
         await tour_workbench(tour, "training")
+        console.app.workbench.view.shown = None  # as if another trial were looked at
+        tour.met |= {row.binding.id for row in console.app.screen.active_bindings.values() if row.enabled}
+        await console.press("W")
+        assert console.app.workbench.view.shown is not None
         await console.press("p")
         await console.see("paused")
         await tour_workbench(tour, "paused")
