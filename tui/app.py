@@ -124,7 +124,7 @@ class TrialbookApp(App[None]):
         for number in _SIGNALS:
             # a closed terminal ends the console even under nohup: without a screen it has nothing to go on for
             if number == signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-                with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
+                with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread
                     loop.add_signal_handler(number, self._end_by_signal, number)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))  # the terminal has forgotten all
