@@ -114,6 +114,14 @@ class Terminal:
                 return moment - self.started
         raise TimeoutError(self.text)
 
+    def drain(self, seconds: float) -> bytes:
+        """Take output for so long without making a screen of it, which would take time from the child; return it."""
+        end, taken = time.monotonic() + seconds, b""
+        while (left := end - time.monotonic()) > 0:
+            if select.select([self.master], [], [], left)[0]:
+                taken += os.read(self.master, 1 << 16)
+        return taken
+
     def settle(self, seconds: float = 0.3) -> str:
         """Take output until none has come for so long."""
         while self.read(seconds):

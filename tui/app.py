@@ -32,6 +32,7 @@ from tui.runs import ending_words
 from tui.safe import safe
 from tui.screens.workbench import Workbench
 from tui.state import config_file, read_keys, read_state, state_file, write_state
+from tui.threads import FreshThreads
 from tui.training import Training
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class TrialbookApp(App[None]):
             self.theme = theme
         self.set_keymap(self._keys)
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(FreshThreads())
         for number in _SIGNALS:
             # a closed terminal ends the console even under nohup: without a screen it has nothing to go on for
             if number == signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
