@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from core.trials.trial import Trial
+    from core.verdict import Verdict
 
 Status = Literal["finished", "stopped", "failed"]
 BestBy = Literal["validation cost", "test cost"]
@@ -130,11 +131,14 @@ class Finished:
         trial: The saved trial.
         outcome: How it ended.
         model: The weights of the last epoch; None if there is no complete epoch.
+        verdict: How the last epoch compares with the parent trial's on the same test images; None where there is no
+            such trial.
     """
 
     trial: Trial
     outcome: Outcome
     model: Path | None
+    verdict: Verdict | None = None
 
 
 Event = Started | Progress | Paused | Resumed | EpochFinished | Finished

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from core.control import Control
+from core.data.catalog import class_type
 from core.data.dataset import Dataset
 from core.device import device_name
 from core.errors import TrialbookError
@@ -14,8 +15,10 @@ from core.machine import describe_run
 from core.settings import Settings
 from core.size import size_of
 from core.trainer import Trainer
+from core.trials.lineage import changes_since_parent, parent_trial
 from core.trials.trial import About
 from core.trials.writer import TrialWriter
+from core.verdict import Verdict, trial_verdict
 
 
 def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
@@ -25,6 +28,7 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
     home: Path | str = ".",
     name: str = "",
     note: str = "",
+    tags: Sequence[str] = (),
     parent: str | None = None,
     control: Control | None = None,
 ) -> Generator[Event, None, None]:
@@ -40,6 +44,7 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
         home: The directory with `saved_models/` in it.
         name: A short name for the trial.
         note: What is intended by it.
+        tags: Words to find it by.
         parent: The preset or the trial that the settings were derived from.
         control: Lets others pause and stop the training.
 
@@ -54,8 +59,10 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
         Path(home),
         settings,
         describe_run(trainer.device, data, trainer.normalize),
-        About(name, note),
+        About(name, note, tuple(tags)),
+        test_labels=data.test.labels.numpy().astype(class_type(len(data.classes))).tobytes(),
         parent=parent,
+        changes=changes_since_parent(Path(home), parent, settings),
         parameters=parameters,
         best_by=trainer.best_by,
     )
@@ -85,8 +92,10 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
         outcome = trainer.outcome("failed", f"{type(error).__name__}: {error}")
         raise
     finally:
-        _finish(writer, outcome)
-    yield Finished(writer.trial, outcome, writer.trial.weights() if outcome.last else None)
+        before = parent_trial(Path(home), parent)
+        verdict = None if before is None or outcome.last is None else trial_verdict(before, writer.trial)
+        _finish(writer, outcome, verdict)
+    yield Finished(writer.trial, outcome, writer.trial.weights() if outcome.last else None, verdict)
 
 
 def _written(trainer: Trainer, writer: TrialWriter, control: Control) -> Generator[Event, None, Outcome]:
@@ -100,12 +109,14 @@ def _written(trainer: Trainer, writer: TrialWriter, control: Control) -> Generat
             return outcome
         if isinstance(event, EpochFinished):
             writer.write_epoch(event)
+        else:
+            writer.write_progress(event)
         yield event
 
 
-def _finish(writer: TrialWriter, outcome: Outcome) -> None:
+def _finish(writer: TrialWriter, outcome: Outcome, verdict: Verdict | None) -> None:
     try:
-        writer.finish(outcome)
+        writer.finish(outcome, verdict)
     except TrialbookError:
         if outcome.status != "failed":  # otherwise the failure that came first is the one to report
             raise

@@ -23,6 +23,7 @@ from core.epoch import Epoch
 from core.events import EpochFinished, Outcome
 from core.settings import Settings, change_settings
 from core.trials import writer
+from core.trials.lineage import changes_since_parent
 from core.trials.trial import About
 from tests.conftest import make_image
 from tests.console import SIZES, Console, make_places, remember, run
@@ -35,6 +36,7 @@ RAN_ON = {
     "process": None,
     "data": {
         "source": "digits",
+        "fingerprint": "0" * 64,
         "train_images": 1437,
         "test_images": 360,
         "image_shape": [1, 8, 8],
@@ -103,7 +105,15 @@ class History:
         """Write a trial with so many epochs; return its id."""
         about = About(name, note)
         trial = writer.TrialWriter(
-            self._home, settings, RAN_ON, about, parent=parent, parameters=51_594, best_by="test cost"
+            self._home,
+            settings,
+            RAN_ON,
+            about,
+            test_labels=self._data.test.labels.numpy().astype("u1").tobytes(),
+            parent=parent,
+            changes=changes_since_parent(self._home, parent, settings),
+            parameters=51_594,
+            best_by="test cost",
         )
         history = [figures(number, floor) for number in range(1, epochs + 1)]
         weights, predictions = nearest_mean(self._data), np.zeros(len(self._data.test), dtype=np.uint8)

@@ -120,7 +120,9 @@ def test_broken_files_are_named_counted_and_only_left_out_when_asked(folder: Pat
 def test_of_many_broken_files_the_first_ten_are_named(folder: Path) -> None:
     for number in range(12):
         (folder / f"train/bee/{number:02}.png").write_text("no image")
-    with pytest.raises(DataError, match=r"12 of 36 images cannot be read: .*train/bee/09\.png .* and 2 more; skip broken images"):
+    with pytest.raises(
+        DataError, match=r"12 of 36 images cannot be read: .*train/bee/09\.png .* and 2 more; skip broken images"
+    ):
         load(folder)
 
 

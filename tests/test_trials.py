@@ -22,11 +22,12 @@ from core.errors import DivergedError, TrialError
 from core.events import EpochFinished, Event, Finished, Outcome, Progress, Started
 from core.files import replace_file, replace_text
 from core.session import train
-from core.settings import Settings, change_settings
+from core.settings import Settings, change_settings, differences
 from core.trials.history import append, epoch_line, read_history
 from core.trials.store import find_trial, list_trials
 from core.trials.trial import About, Trial
 from core.trials.writer import TrialWriter, write_about
+from core.verdict import Verdict
 from core.weights import read_weights
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -90,6 +91,7 @@ def test_a_trial_has_all_its_files(small: Settings, digits: Dataset, home: Path)
         "ran_on.json",
         "settings.toml",
         "summary.json",
+        "test_labels",
     ]
     finished = events[-1]
     assert isinstance(finished, Finished)
@@ -141,7 +143,7 @@ def test_two_runs_write_bitwise_equal_weights(small: Settings, digits: Dataset, 
 
 
 @given(st.text(max_size=300), st.lists(st.integers(1, 10**12), max_size=300))
-def test_a_summary_never_exceeds_a_kilobyte(
+def test_a_summary_never_exceeds_two_kilobytes(
     tmp_path_factory: pytest.TempPathFactory, source: str, widths: list[int]
 ) -> None:
     layers = [{"width": width} for width in widths]
@@ -150,17 +152,19 @@ def test_a_summary_never_exceeds_a_kilobyte(
     writer = TrialWriter(
         tmp_path_factory.mktemp("home"),
         settings,
-        {},
+        {"data": {"fingerprint": "0" * 64, "test_images": 10**9}},
         About(),
+        test_labels=b"",
         parent="20261124-111111-00aaaa",
+        changes=differences(Settings(), settings),
         parameters=10**15,
         best_by="validation cost",
     )
     weights = {"linear1.weight": torch.zeros(1)}
     event = EpochFinished(wide, best=wide, weights=weights, predictions=np.zeros(1, dtype=np.uint8))
     writer.write_epoch(event)
-    writer.finish(Outcome("failed", source * 10, wide, wide))
-    assert (writer.trial.directory / "summary.json").stat().st_size <= 1000
+    writer.finish(Outcome("failed", source * 10, wide, wide), Verdict(10**9, 10**9, 10**9, 1 / 3))
+    assert (writer.trial.directory / "summary.json").stat().st_size <= 2000
 
 
 def test_nan_keeps_the_last_good_epoch(small: Settings, digits: Dataset, home: Path) -> None:

@@ -83,10 +83,11 @@ def find_trial(home: Path, text: str) -> Trial:
         return trials[-1]
     # an id comes before a path, a path before a name, and each only if it is the whole
     exact = [trial for trial in trials if trial.id == text]
-    if not exact and os.path.isfile(Path(text) / SETTINGS):  # unlike Path.is_file, never raises
+    if exact:
+        return exact[0]
+    if os.path.isfile(Path(text) / SETTINGS):  # unlike Path.is_file, never raises
         return Trial(Path(text).absolute())
     for found in (
-        exact,
         [trial for trial in trials if trial.about().name == text] if text else [],
         [trial for trial in trials if text and (trial.id.startswith(text) or trial.id.endswith(text))],
     ):

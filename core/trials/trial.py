@@ -26,6 +26,8 @@ PREDICTIONS = "predictions"
 SUMMARY = "summary.json"
 ABOUT = "about.json"
 RAN_ON = "ran_on.json"
+TEST_LABELS = "test_labels"
+LIVE = "live.json"
 
 _MAX_JSON = 10_000_000
 
@@ -37,10 +39,14 @@ class About:
     Attributes:
         name: A short name, or "".
         note: What was intended or learnt, or "".
+        tags: Words to find it by, each once.
+        starred: Whether it is marked as one to remember.
     """
 
     name: str = ""
     note: str = ""
+    tags: tuple[str, ...] = ()
+    starred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +87,25 @@ class Trial:
         return read_history(path) if path.exists() else ([], [])
 
     def about(self) -> About:
-        """Read name and note; both empty where they cannot be read, for nothing depends on them."""
+        """Read what people say about it; empty where it cannot be read, for nothing depends on it."""
         try:
             values = self._json(ABOUT)
         except TrialError:
             return About()
-        return About(str(values.get("name", "")), str(values.get("note", "")))
+        tags = values.get("tags")
+        return About(
+            name=str(values.get("name", "")),
+            note=str(values.get("note", "")),
+            tags=tuple(dict.fromkeys(str(tag) for tag in tags)) if isinstance(tags, list) else (),
+            starred=values.get("starred") is True,
+        )
+
+    def live(self) -> dict[str, Any]:
+        """Read how far the epoch in progress is, as `core.trials.writer` writes it; {} where nobody trains."""
+        try:
+            return self._json(LIVE)
+        except TrialError:
+            return {}
 
     def ran_on(self) -> dict[str, Any]:
         """Read what the trial ran on, as `core.machine.describe_run` describes it.
@@ -110,8 +129,21 @@ class Trial:
         Raises:
             TrialError: There is no such epoch, or the files cannot be read.
         """
+        return self._classes(PREDICTIONS, epoch)
+
+    def test_labels(self) -> NDArray[np.uint8 | np.uint16]:
+        """Return the true class of every test image (N,), in the test set's order.
+
+        Raises:
+            TrialError: The file cannot be read.
+        """
+        return self._classes(TEST_LABELS, 1)
+
+    def _classes(self, name: str, epoch: int) -> NDArray[np.uint8 | np.uint16]:
+        """Return an epoch's part of a file that holds one class per test image and epoch."""
         import numpy as np  # noqa: PLC0415 - takes longer than the list of trials that most callers want
 
+        path = self.directory / name
         data = self.ran_on().get("data", {})
         try:
             images, classes = int(data["test_images"]), len(data["classes"])
@@ -120,13 +152,13 @@ class Trial:
         kind = np.dtype(class_type(classes))
         size = images * kind.itemsize
         try:
-            with (self.directory / PREDICTIONS).open("rb") as file:
+            with path.open("rb") as file:
                 file.seek((epoch - 1) * size)
                 content = file.read(size)
         except (OSError, ValueError, OverflowError, MemoryError) as error:
-            raise TrialError(f"cannot read {self.directory / PREDICTIONS}: {error}") from error
+            raise TrialError(f"cannot read {path}: {error}") from error
         if len(content) != size:
-            raise TrialError(f"{self.directory / PREDICTIONS} holds no epoch {epoch}")
+            raise TrialError(f"{path} holds no epoch {epoch}")
         return np.frombuffer(content, dtype=kind)
 
     def _json(self, name: str) -> dict[str, Any]:

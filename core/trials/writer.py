@@ -8,27 +8,44 @@ import json
 import os
 import secrets
 import shutil
+import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from core.epoch import Epoch
 from core.errors import TrialbookError, TrialError
-from core.events import EpochFinished, Outcome
-from core.files import cannot_write, replace_text
-from core.settings import Settings, widths_text, write_settings
+from core.events import EpochFinished, Outcome, Paused, Progress, Resumed
+from core.files import cannot_write, replace_file, replace_text
+from core.settings import Change, Settings, widths_text, write_settings
 from core.text import shorten
 from core.trials.history import append, epoch_line
+from core.trials.lineage import repeat_key
 from core.trials.store import new_directory
-from core.trials.trial import ABOUT, HISTORY, PREDICTIONS, RAN_ON, SETTINGS, SUMMARY, About, Trial
+from core.trials.trial import (
+    ABOUT,
+    HISTORY,
+    LIVE,
+    PREDICTIONS,
+    RAN_ON,
+    SETTINGS,
+    SUMMARY,
+    TEST_LABELS,
+    About,
+    Trial,
+)
+from core.verdict import Verdict
 from core.weights import write_weights
 
-MAX_SUMMARY = 1_000  # bytes
+MAX_SUMMARY = 2_000  # bytes
 _LONG = 120  # characters of a text in a summary
+_LONGER = 400  # characters of the changes since the parent
+_LIVE_EVERY = 0.5  # seconds
 
 
 def write_about(trial: Trial, about: About) -> None:
-    """Replace a trial's name and note.
+    """Replace what people say about a trial.
 
     Raises:
         TrialError: The file cannot be written.
@@ -50,7 +67,9 @@ class TrialWriter:
         ran_on: dict[str, Any],
         about: About,
         *,
+        test_labels: bytes,
         parent: str | None,
+        changes: Sequence[Change],
         parameters: int,
         best_by: str,
     ) -> None:
@@ -66,6 +85,9 @@ class TrialWriter:
             "reason": "",
             "created": datetime.now().astimezone().isoformat(timespec="seconds"),
             "parent": parent,
+            "changes": _shortened("; ".join(map(str, changes)), _LONGER),
+            "repeats": repeat_key(settings, str(ran_on["data"]["fingerprint"])),
+            "test_images": ran_on["data"]["test_images"],
             "source": _shortened(settings.data.source),
             "hidden": _shortened(widths_text(settings)),
             "parameters": parameters,
@@ -74,11 +96,14 @@ class TrialWriter:
             "seconds": 0.0,
             "last": None,
             "best": None,
+            "verdict": None,
         }
+        self._told = 0.0  # when the progress was last written
         try:
             write_settings(settings, self.trial.directory / SETTINGS)
             replace_text(self.trial.directory / RAN_ON, json.dumps(ran_on, indent=1) + "\n")
             write_about(self.trial, about)
+            replace_file(self.trial.directory / TEST_LABELS, lambda file: file.write(test_labels))
             self._write_summary()
         except BaseException:
             shutil.rmtree(self.trial.directory, ignore_errors=True)
@@ -120,13 +145,36 @@ class TrialWriter:
         except OSError:  # a file system without links
             write_weights(event.weights, best)
 
-    def finish(self, outcome: Outcome) -> None:
+    def write_progress(self, event: Progress | Paused | Resumed) -> None:
+        """Tell other processes how far the epoch is, a few times a second; nothing depends on it, and nothing waits.
+
+        `live.json` holds the event's kind and values, and the time in seconds since 1970.
+        """
+        now = time.monotonic()
+        if isinstance(event, Progress) and now - self._told < _LIVE_EVERY:
+            return
+        self._told = now
+        values = {"event": type(event).__name__.lower(), "time": time.time(), **dataclasses.asdict(event)}
+        path = self.trial.directory / LIVE
+        with contextlib.suppress(OSError):
+            temporary = path.with_name(f".{LIVE}.{secrets.token_hex(4)}")
+            temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
+            temporary.replace(path)
+
+    def finish(self, outcome: Outcome, verdict: Verdict | None = None) -> None:
         """Record how the training ended.
+
+        Args:
+            outcome: How it ended.
+            verdict: How its last epoch compares with the parent's; None where there is nothing to compare with.
 
         Raises:
             TrialError: The file cannot be written.
         """
+        with contextlib.suppress(OSError):
+            (self.trial.directory / LIVE).unlink()
         self._summary |= {"status": outcome.status, "reason": _shortened(outcome.reason)}
+        self._summary["verdict"] = None if verdict is None else dataclasses.asdict(verdict)
         self._write_summary()
 
     def _write_summary(self) -> None:
@@ -149,9 +197,9 @@ def _figures(epoch: Epoch) -> dict[str, Any]:
     return {name: float(f"{value:.8g}") if isinstance(value, float) else value for name, value in figures.items()}
 
 
-def _shortened(text: str) -> str:
+def _shortened(text: str, longest: int = _LONG) -> str:
     # json writes a character outside ASCII as 6 or 12: the summary's size must hold for any text
-    limit = _LONG
-    while len(json.dumps(shorten(text, limit))) > _LONG:
+    limit = longest
+    while len(json.dumps(shorten(text, limit))) > longest:
         limit -= 5
     return shorten(text, limit)

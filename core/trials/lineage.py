@@ -1,0 +1,52 @@
+"""Where a trial comes from: its parent, and what was changed since."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from core.errors import TrialbookError
+from core.presets import all_presets
+from core.settings import Change, Settings, differences
+from core.trials.store import find_trial
+from core.trials.trial import Trial
+
+_NOT_COMPARED = ("training.seed", "training.device")
+
+
+def parent_trial(home: Path, parent: str | None) -> Trial | None:
+    """Return the trial that a parent's name means; None where it is a preset, or is not there any more."""
+    if parent is None or parent in all_presets():
+        return None
+    try:
+        return find_trial(home, parent)
+    except TrialbookError:
+        return None
+
+
+def changes_since_parent(home: Path, parent: str | None, settings: Settings) -> list[Change]:
+    """Return what differs from the parent's settings; [] where there is no parent or it cannot be read."""
+    if parent is None:
+        return []
+    known = all_presets()
+    if parent in known:
+        return differences(known[parent].settings, settings)
+    trial = parent_trial(home, parent)
+    try:
+        return [] if trial is None else differences(trial.settings(), settings)
+    except TrialbookError:
+        return []
+
+
+def repeat_key(settings: Settings, fingerprint: str) -> str:
+    """Return what is equal for trials that repeat each other: same settings but for seed and device, same images.
+
+    It is made of the differences to the defaults, so that a setting which is added later changes no key.
+
+    Args:
+        settings: The trial's settings.
+        fingerprint: The data's.
+    """
+    changed = [change for change in differences(Settings(), settings) if change.path not in _NOT_COMPARED]
+    text = "\n".join(f"{change.path}: {change.old} -> {change.new}" for change in changed)
+    return hashlib.sha256(f"{fingerprint}\n{text}".encode()).hexdigest()[:16]

@@ -1,0 +1,66 @@
+"""The verdict between two models, against scipy's own binomial test, and as a training writes it down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from core.data.dataset import Dataset
+from core.events import Finished
+from core.session import train
+from core.settings import Settings, change_settings
+from core.verdict import Verdict, mcnemar, trial_verdict, verdict_on
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000))
+def test_the_p_value_is_that_of_the_exact_binomial_test(gained: int, lost: int) -> None:
+    expected = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    assert mcnemar(gained, lost) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+def test_only_images_on_which_the_models_disagree_count() -> None:
+    labels = np.array([0, 1, 2, 3, 4, 5])
+    before = np.array([0, 1, 0, 0, 0, 5])
+    after = np.array([0, 0, 2, 3, 4, 5])
+    found = verdict_on(labels, before, after)
+    assert (found.images, found.gained, found.lost, found.difference) == (6, 3, 1, 2)
+    assert found.points == pytest.approx(100 * 2 / 6)
+    assert found.p == pytest.approx(binomtest(3, 4).pvalue)
+
+
+def test_a_verdict_in_words() -> None:
+    assert str(Verdict(10_000, 508, 500, 0.9)) == "+0.08 points: 8 images, not distinguishable (McNemar p = 0.9)"
+    assert str(Verdict(10_000, 0, 1, 1.0)) == "-0.01 points: 1 image, not distinguishable (McNemar p = 1)"
+    assert str(Verdict(10_000, 900, 500, 1e-20)) == "+4.00 points: 400 images, more than chance (McNemar p < 0.001)"
+
+
+def test_a_trial_is_compared_with_its_parent_at_the_end(small: Settings, digits: Dataset, home: Path) -> None:
+    *_, first = train(small, digits, home=home)
+    assert isinstance(first, Finished)
+    assert first.verdict is None
+    longer = change_settings(small, {"training.epochs": 6, "training.learning_rate": 0.01})
+    *_, second = train(longer, digits, home=home, parent=first.trial.id)
+    assert isinstance(second, Finished)
+    assert (second.trial.test_labels() == digits.test.labels.numpy()).all()
+    labels = digits.test.labels.numpy()
+    was, now = first.trial.predictions(2) == labels, second.trial.predictions(6) == labels
+    assert second.verdict == Verdict(360, int((now & ~was).sum()), int((was & ~now).sum()), second.verdict.p)
+    assert second.verdict.is_distinguishable
+    summary = second.trial.summary()
+    assert Verdict(**summary["verdict"]) == second.verdict == trial_verdict(first.trial, second.trial)
+    assert summary["changes"] == "learning rate: 0.001 -> 0.01; epochs: 2 -> 6"
+    assert first.trial.summary()["changes"] == ""
+
+
+def test_repeats_have_one_key_and_other_settings_another(small: Settings, digits: Dataset, home: Path) -> None:
+    keys = []
+    for changes in ({}, {"training.seed": 5}, {"training.batch_size": 64}):
+        *_, ended = train(change_settings(small, changes), digits, home=home)
+        assert isinstance(ended, Finished)
+        keys.append(ended.trial.summary()["repeats"])
+    assert keys[0] == keys[1] != keys[2]
