@@ -32,7 +32,7 @@ def show(home: Path, text: str, *, as_json: bool) -> None:
         remark(problem)
     if as_json:
         told = {
-            "settings": settings.model_dump(mode="json"),
+            "settings": dataclasses.asdict(settings),
             "history": [dataclasses.asdict(epoch) for epoch in history],
             "result": result_of(listed),
             "ran_on": ran_on,
