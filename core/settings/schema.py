@@ -141,6 +141,12 @@ class OutputLayer(_Part):
 class ModelSettings(_Part):
     """The fully connected network."""
 
+    skip_connections: bool = setting(
+        False,
+        label="skip connections",
+        help="A hidden layer's input is added to its output, after activation and dropout, where both have the same "
+        "width.",
+    )
     hidden: Annotated[tuple[HiddenLayer, ...], Field(strict=False)] = (
         HiddenLayer(width=256, dropout=0.2),
         HiddenLayer(width=128, dropout=0.2),
