@@ -21,6 +21,7 @@ class Memory:
 
     Attributes:
         weights: Weights, biases and batch-norm statistics.
+        averaged: The weights' moving average: as much as the weights, or 0 where it is off.
         gradients: One number per parameter.
         optimizer: What the optimizer remembers per parameter.
         activations: All that one training batch leaves for its backward pass, and what its matrix products need.
@@ -30,6 +31,7 @@ class Memory:
     """
 
     weights: int
+    averaged: int
     gradients: int
     optimizer: int
     activations: int
@@ -40,7 +42,7 @@ class Memory:
     @property
     def total(self) -> int:
         """Bytes at the peak: training, evaluating and saving never happen at once."""
-        kept = self.weights + self.gradients + self.optimizer + self.data
+        kept = self.weights + self.averaged + self.gradients + self.optimizer + self.data
         return kept + max(self.activations, self.evaluation, self.saving)
 
 
@@ -71,6 +73,7 @@ def size_of(settings: Settings, shape: DataShape) -> Size:
     weights = (parameters + 2 * normalized) * FLOAT
     memory = Memory(
         weights=weights,
+        averaged=weights if settings.training.ema_decay else 0,
         gradients=parameters * FLOAT,
         optimizer=parameters * FLOAT * _OPTIMIZER_STATES[settings.training.optimizer],
         activations=_activation_bytes(settings, shape) + _product_bytes(settings, widths),

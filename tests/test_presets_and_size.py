@@ -78,6 +78,15 @@ def test_memory_grows_with_batch_and_optimizer() -> None:
     assert small.data == 50_010 * (3 * 32 * 32 + 8)
 
 
+def test_an_average_takes_as_much_as_the_weights() -> None:
+    shape = DataShape(ImageShape(3, 32, 32), 10, 50_000, 10)
+    off = size_of(Settings(), shape).memory
+    on = size_of(change_settings(Settings(), {"training.ema_decay": 0.5}), shape).memory
+    assert off.averaged == 0
+    assert on.averaged == on.weights == off.weights
+    assert on.total == off.total + on.averaged
+
+
 def test_a_skip_keeps_one_more_value_where_no_dropout_keeps_it_anyway() -> None:
     shape = DataShape(ImageShape(3, 32, 32), 10, 50_000, 2_000)
 
@@ -173,7 +182,7 @@ print((status("VmHWM") - before) / (memory.total - memory.data))
 @pytest.mark.parametrize(
     "changes",
     [
-        ["model.hidden=3072-3072"],
+        ["model.hidden=3072-3072", "training.ema_decay=0.999"],
         ["model.hidden=2048-2048", "model.skip_connections=on", "training.batch_size=1500"],
         ["training.precision=bfloat16"],
     ],

@@ -236,6 +236,14 @@ class TrainingSettings(_Part):
         lt=1,
         step=Step("add", 0.05),
     )
+    ema_decay: float = setting(
+        0.0,
+        label="weight averaging",
+        help="Decay per step of the moving average of the weights that is evaluated and saved instead of the weights "
+        "themselves, such as 0.999; 0: off.",
+        ge=0,
+        lt=1,
+    )
     early_stopping_patience: int = setting(
         0,
         label="early stopping patience",

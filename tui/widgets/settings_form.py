@@ -38,6 +38,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "training.schedule",
             "training.warmup_epochs",
             "training.momentum",
+            "training.ema_decay",
             "training.batch_size",
             "training.epochs",
             "model.skip_connections",
