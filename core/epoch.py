@@ -23,6 +23,8 @@ class Epoch:
         learning_rate: That of the epoch's last step.
         seconds: Time for training and evaluation, pauses not counted.
         images_per_second: Training images per second of training, evaluation not counted.
+        dead_units: Fraction of the hidden units with a ReLU whose output is zero for every test image, in evaluation
+            mode; None without such units, and in histories that were written before it was measured.
     """
 
     epoch: int
@@ -36,6 +38,7 @@ class Epoch:
     learning_rate: float
     seconds: float
     images_per_second: float
+    dead_units: float | None = None
 
     @property
     def best_cost(self) -> float:

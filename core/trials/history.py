@@ -50,7 +50,7 @@ def read_history(path: Path) -> tuple[list[Epoch], list[str]]:
 
     Returns:
         The epochs, and a line for each damaged one, which is left out. A last line without its newline is just being
-        written and is neither.
+        written and is neither. Lines of earlier versions lack `dead_units`.
 
     Raises:
         TrialError: The file cannot be read.
@@ -84,11 +84,12 @@ def _parse(line: bytes) -> Epoch | None:
 
 def _is_sound(epoch: Epoch) -> bool:
     values: list[Any] = [getattr(epoch, field.name) for field in dataclasses.fields(Epoch)]
-    optional = (epoch.validation_cost, epoch.validation_accuracy)
+    optional = (epoch.validation_cost, epoch.validation_accuracy, epoch.dead_units)
     return (
         type(epoch.epoch) is int
         and epoch.epoch >= 1
         and all(value is None or type(value) in (int, float) for value in values)
         and all(math.isfinite(value) for value in values if value is not None)
         and values.count(None) == optional.count(None)
+        and 0 <= (epoch.dead_units or 0) <= 1
     )
