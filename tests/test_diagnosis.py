@@ -85,6 +85,8 @@ def test_a_healthy_history_is_called_so_in_one_line() -> None:
     assert "the test cost is 0.401, its lowest was 0.401" in only.text
     assert "the training images are classified 3.0 points better" in only.text
     assert str(only) == only.text
+    (young,) = diagnose(made(*HEALTHY), of(500))
+    assert young.text.startswith("healthy: no rule finds anything yet; ")
 
 
 # learning rate
@@ -547,9 +549,12 @@ def test_a_training_that_diverged_says_so(digits: Dataset, home: Path) -> None:
     }
     with pytest.raises(DivergedError):
         list(train(change_settings(Settings(), changes), digits, home=home))
-    (only,) = diagnose_trial(find_trial(home, "last"))
+    trial = find_trial(home, "last")
+    (only,) = diagnose_trial(trial)
     assert only.rule == "learning rate too high"
     assert "became NaN or infinite in epoch" in only.text
+    (trial.directory / "summary.json").write_text("{")
+    assert diagnose_trial(trial) == []
 
 
 def test_the_presets_take_every_suggestion() -> None:

@@ -204,10 +204,11 @@ def healthy(curves: Curves) -> Diagnosis | None:
     if len(curves.history) < LEAST_EPOCHS:
         return None
     lowest, end = min(running_median(curves.held_out)), median(curves.held_out[-curves.window :])
+    yet = "" if curves.is_complete else " yet"
     points = 100 * (curves.train_accuracy - curves.held_out_accuracy)
     return Diagnosis(
         "healthy",
-        f"healthy: no rule finds anything; the {curves.held_out_name} is {end:.3g}, its lowest was {lowest:.3g}, and "
+        f"healthy: no rule finds anything{yet}; the {curves.held_out_name} is {end:.3g}, its lowest was {lowest:.3g}, and "
         f"the training images are classified {abs(points):.1f} points {'better' if points >= 0 else 'worse'}",
         {"level": end, "lowest": lowest, "points": points},
     )
