@@ -208,8 +208,8 @@ def healthy(curves: Curves) -> Diagnosis | None:
     points = 100 * (curves.train_accuracy - curves.held_out_accuracy)
     return Diagnosis(
         "healthy",
-        f"healthy: no rule finds anything{yet}; the {curves.held_out_name} is {end:.3g}, its lowest was {lowest:.3g}, and "
-        f"the training images are classified {abs(points):.1f} points {'better' if points >= 0 else 'worse'}",
+        f"healthy: no rule finds anything{yet}; the {curves.held_out_name} is {end:.3g}, its lowest was {lowest:.3g}, "
+        f"and the training images are classified {abs(points):.1f} points {'better' if points >= 0 else 'worse'}",
         {"level": end, "lowest": lowest, "points": points},
     )
 
