@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.errors import TrialbookError
+from core.errors import TrialbookError, TrialError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,10 +127,19 @@ def same_test_set(before: Trial, after: Trial) -> bool:
     Raises:
         TrialError: A file that tells cannot be read.
     """
-    first, second = (trial.ran_on().get("data") for trial in (before, after))
-    return (
-        isinstance(first, dict) and isinstance(second, dict) and first.get("fingerprint") == second.get("fingerprint")
-    )
+    return images_tested_on(before) == images_tested_on(after)
+
+
+def images_tested_on(trial: Trial) -> str:
+    """Return what is equal for trials tested on the same images in the same order: their data's fingerprint.
+
+    Raises:
+        TrialError: A file that tells cannot be read, or does not tell.
+    """
+    data = trial.ran_on().get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("fingerprint"), str):
+        raise TrialError(f"{trial.directory} does not tell which images it was tested on")
+    return str(data["fingerprint"])
 
 
 def last_epoch(trial: Trial) -> int:

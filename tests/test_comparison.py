@@ -151,6 +151,16 @@ def test_a_damaged_trial_is_an_error_in_one_line(home: Path) -> None:
         compare(trials)
 
 
+def test_where_labels_were_not_kept_all_but_the_verdict_is_compared(home: Path) -> None:
+    trials = [stand_in(home, 1, test_accuracy=0.5), stand_in(home, 2, test_accuracy=0.6)]
+    (trials[0].directory / "test_labels").unlink()
+    found = compare(trials)
+    assert found.verdicts == {(0, 1): None}
+    assert found.best["test_accuracy"] == (1,)
+    (remark,) = found.remarks
+    assert remark.startswith(f"no verdict on {trials[0].id}: cannot read ")
+
+
 def settings(**changes: object) -> Settings:
     return change_settings(Settings(), {name.replace("__", "."): value for name, value in changes.items()})
 
