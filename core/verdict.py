@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from core.errors import TrialbookError
+from core.errors import TrialbookError, TrialError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,16 +108,38 @@ def trial_verdict(before: Trial, after: Trial, epochs: tuple[int, int] | None = 
         return None
 
 
+def stored_verdict(summary: Mapping[str, Any]) -> Verdict | None:
+    """Return the verdict against its parent that a trial's summary holds; None where there is none to be read."""
+    values = summary.get("verdict")
+    if not isinstance(values, dict):
+        return None
+    counts = [count for name in ("images", "gained", "lost") if type(count := values.get(name)) is int and count >= 0]
+    p = values.get("p")
+    if len(counts) < 3 or counts[0] == 0 or not isinstance(p, int | float):  # noqa: PLR2004 - of three names
+        return None
+    images, gained, lost = counts
+    return Verdict(images, gained, lost, float(p))
+
+
 def same_test_set(before: Trial, after: Trial) -> bool:
     """Return whether two trials were tested on the same images in the same order.
 
     Raises:
         TrialError: A file that tells cannot be read.
     """
-    first, second = (trial.ran_on().get("data") for trial in (before, after))
-    return (
-        isinstance(first, dict) and isinstance(second, dict) and first.get("fingerprint") == second.get("fingerprint")
-    )
+    return images_tested_on(before) == images_tested_on(after)
+
+
+def images_tested_on(trial: Trial) -> str:
+    """Return what is equal for trials tested on the same images in the same order: their data's fingerprint.
+
+    Raises:
+        TrialError: A file that tells cannot be read, or does not tell.
+    """
+    data = trial.ran_on().get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("fingerprint"), str):
+        raise TrialError(f"{trial.directory} does not tell which images it was tested on")
+    return str(data["fingerprint"])
 
 
 def last_epoch(trial: Trial) -> int:
