@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.errors import TrialbookError, TrialError
 
@@ -70,6 +69,17 @@ def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"  # noqa: PLR2004
 
 
+def verdict_from(values: object) -> Verdict | None:
+    """Return the verdict that a summary holds; None where it holds none, or one that makes no sense."""
+    if not isinstance(values, dict) or set(values) != set(Verdict.__slots__):
+        return None
+    verdict = Verdict(**values)
+    counts = (verdict.images, verdict.gained, verdict.lost)
+    if not all(type(count) is int and 0 <= count <= verdict.images for count in counts) or verdict.images == 0:
+        return None
+    return verdict if isinstance(verdict.p, int | float) and 0 <= verdict.p <= 1 else None
+
+
 def verdict_on(labels: NDArray[np.integer], before: NDArray[np.integer], after: NDArray[np.integer]) -> Verdict:
     """Return how the second predictions compare with the first.
 
@@ -106,19 +116,6 @@ def trial_verdict(before: Trial, after: Trial, epochs: tuple[int, int] | None = 
         return verdict_on(labels, before.predictions(first), after.predictions(second))
     except TrialbookError:
         return None
-
-
-def stored_verdict(summary: Mapping[str, Any]) -> Verdict | None:
-    """Return the verdict against its parent that a trial's summary holds; None where there is none to be read."""
-    values = summary.get("verdict")
-    if not isinstance(values, dict):
-        return None
-    counts = [count for name in ("images", "gained", "lost") if type(count := values.get(name)) is int and count >= 0]
-    p = values.get("p")
-    if len(counts) < 3 or counts[0] == 0 or not isinstance(p, int | float):  # noqa: PLR2004 - of three names
-        return None
-    images, gained, lost = counts
-    return Verdict(images, gained, lost, float(p))
 
 
 def same_test_set(before: Trial, after: Trial) -> bool:
