@@ -69,6 +69,17 @@ def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"  # noqa: PLR2004
 
 
+def verdict_from(values: object) -> Verdict | None:
+    """Return the verdict that a summary holds; None where it holds none, or one that makes no sense."""
+    if not isinstance(values, dict) or set(values) != set(Verdict.__slots__):
+        return None
+    verdict = Verdict(**values)
+    counts = (verdict.images, verdict.gained, verdict.lost)
+    if not all(type(count) is int and 0 <= count <= verdict.images for count in counts) or verdict.images == 0:
+        return None
+    return verdict if isinstance(verdict.p, int | float) and 0 <= verdict.p <= 1 else None
+
+
 def verdict_on(labels: NDArray[np.integer], before: NDArray[np.integer], after: NDArray[np.integer]) -> Verdict:
     """Return how the second predictions compare with the first.
 

@@ -13,6 +13,7 @@ from core.epoch import Epoch
 from core.settings import settings_to_toml
 from core.text import one_line_json
 from core.trials.store import Listed, find_trial, listed_trial
+from core.verdict import EXPLAINED, verdict_from
 
 
 @click.command()
@@ -50,9 +51,15 @@ def show(home: Path, text: str, *, as_json: bool) -> None:
 
 def _show_result(listed: Listed) -> None:
     result = result_of(listed)
-    for name in ("id", "name", "note", "status", "reason", "created", "parent"):
+    result["tags"] = ", ".join(listed.about.tags)
+    result["starred"] = "yes" if listed.about.starred else ""
+    for name in ("id", "name", "note", "tags", "starred", "status", "reason", "created", "parent", "changes"):
         if result.get(name):
             say(f"{name:<9} {result[name]}")
+    verdict = verdict_from(listed.summary.get("verdict"))
+    if verdict is not None:
+        say(f"{'verdict':<9} {verdict}")
+        say(f"{'':<9} {EXPLAINED}", style="dim")
     say(f"{'files':<9} {listed.trial.directory}")
 
 

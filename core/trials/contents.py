@@ -28,7 +28,7 @@ from core.trials.store import is_id
 from core.trials.trial import ABOUT, HISTORY, PREDICTIONS, RAN_ON, SETTINGS, SUMMARY, TEST_LABELS, About, about_of
 from core.trials.upkeep import checked_about
 from core.trials.writer import LONGEST_CHANGES, figures, shortened, summary_of_settings
-from core.verdict import Verdict
+from core.verdict import verdict_from
 
 _STATUSES = ("finished", "stopped", "failed", "interrupted")
 _MAX_HEADER = 1_000_000  # bytes that a file of tensors needs besides the tensors
@@ -211,7 +211,7 @@ def _summary(
         raise UnsoundError(f"{SUMMARY} tells no status that a trial can have")
     if not isinstance(given.get("id"), str) or not is_id(given["id"]):
         raise UnsoundError(f"{SUMMARY} does not tell the trial's id")
-    parent, best = given.get("parent"), best_epoch(history)
+    parent, best, verdict = given.get("parent"), best_epoch(history), verdict_from(given.get("verdict"))
     return {
         "id": given["id"],
         "status": status,
@@ -226,15 +226,5 @@ def _summary(
         "seconds": functools.reduce(lambda sum_, epoch: round(sum_ + epoch.seconds, 3), history, 0.0),
         "last": figures(history[-1]) if history else None,
         "best": None if best is None else figures(best),
-        "verdict": _verdict(given.get("verdict")),
+        "verdict": None if verdict is None else asdict(verdict),
     }
-
-
-def _verdict(values: object) -> dict[str, Any] | None:
-    """Return the values of a verdict as they were; None where they are none."""
-    if not isinstance(values, dict) or set(values) != set(Verdict.__slots__):
-        return None
-    verdict = Verdict(**values)
-    counts = (verdict.gained, verdict.lost)
-    sound = _is_count(verdict.images) and all(type(count) is int and 0 <= count <= verdict.images for count in counts)
-    return asdict(verdict) if sound and isinstance(verdict.p, int | float) and 0 <= verdict.p <= 1 else None

@@ -11,7 +11,7 @@ from core.trials.trial import Trial
 from core.verdict import ALPHA, p_text
 
 EXPLAINED = (
-    "Repeated with many more seeds, the mean accuracy would lie in 95 of 100 such intervals (Student's t); Welch's "
+    "Of 100 such intervals from other seeds, 95 would hold the settings' true mean accuracy (Student's t); Welch's "
     "t-test: p is the probability of a difference at least as large between settings that are equally good."
 )
 _CONFIDENCE = 0.95
