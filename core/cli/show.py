@@ -86,7 +86,9 @@ def _show_moment(then: Moment, as_json: bool) -> None:
 
 def _show_result(listed: Listed, lineage: list[str]) -> None:
     result = result_of(listed)
-    for name in ("id", "name", "note", "status", "reason", "created"):
+    result["tags"] = ", ".join(listed.about.tags)
+    result["starred"] = "yes" if listed.about.starred else ""
+    for name in ("id", "name", "note", "tags", "starred", "status", "reason", "created"):
         if result.get(name):
             say(f"{name:<9} {result[name]}")
     say(f"{'files':<9} {listed.trial.directory}")

@@ -13,12 +13,13 @@ from types import FrameType
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from core import verdict
 from core.accuracy import accuracy_interval
 from core.cli.options import Chosen, chosen_settings, trial_options
-from core.cli.output import bar, err, loading_progress, out, percent, remark, say
+from core.cli.output import bar, err, loading_progress, out, percent, print_table, remark, say, table
+from core.cli.trials import short_verdict
 from core.control import Control
 from core.data.catalog import DataShape
 from core.diagnosis import diagnose_trial
@@ -28,7 +29,10 @@ from core.events import EpochFinished, Event, Finished, Outcome, Progress, Start
 from core.settings import widths_text
 from core.size import size_of
 from core.text import one_line_json
+from core.trials import repeats, selection
+from core.trials.conclusion import conclusion_of
 
+MAX_SEEDS = 1_000
 _HEADING = (
     f"{'epoch':>7}  {'train cost':>10}  {'test cost':>10}  {'train acc.':>10}  {'test acc.':>10}  {'images/s':>9}"
 )
@@ -38,29 +42,41 @@ _HEADING = (
 @trial_options
 @click.option("--name", default="", metavar="NAME", help="A short name for the trial.")
 @click.option("--note", default="", metavar="TEXT", help="What is intended by it.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, MAX_SEEDS),
+    default=1,
+    metavar="K",
+    help="Train K trials that differ in their seed alone, one after the other.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON per event, and nothing else.")
 @click.pass_obj
-def train(home: Path, /, *, name: str, note: str, as_json: bool, **options: Any) -> int:
+def train(home: Path, /, *, name: str, note: str, seeds: int, as_json: bool, **options: Any) -> int:
     """Train a trial and save it under saved_models/.
 
     Without a beginning and without --data it is a small network on the built-in handwritten digits. Ctrl-C finishes the
-    epoch and keeps everything; a second Ctrl-C stops at once and keeps the epochs before.
+    epoch and keeps everything; a second Ctrl-C stops at once and keeps the epochs before. With --seeds it ends the
+    series too.
     """
     chosen = chosen_settings(home, **options)
     from core.data.dataset import load_data  # noqa: PLC0415 - torch; wrong settings are told without waiting for it
-    from core.session import train as train_trial  # noqa: PLC0415
+    from core.series import train_series  # noqa: PLC0415
 
     with loading_progress() as on_progress:
         data = load_data(chosen.settings.data, on_progress)
     for text in data.remarks:
         remark(text)
     control = Control()
-    events = train_trial(chosen.settings, data, home=home, name=name, note=note, parent=chosen.parent, control=control)
+    events = train_series(
+        chosen.settings, data, seeds, home=home, name=name, note=note, parent=chosen.parent, control=control
+    )
     with _signals(control) as received, closing(events):
         if as_json:
-            _report_json(events)
+            finished = _report_json(events)
         else:
-            _report(events, chosen, data.shape)
+            finished = _report(events, chosen, data.shape, home if seeds == 1 else None)
+        if seeds > 1 and finished:
+            _sum_up(home, finished, as_json)
     return 128 + received[0] if received else 0
 
 
@@ -88,8 +104,9 @@ def _signals(control: Control) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _report_json(events: Iterator[Event]) -> None:
+def _report_json(events: Iterator[Event]) -> list[Finished]:
     trial = None
+    finished = []
     try:
         for event in events:
             if isinstance(event, Started):
@@ -109,11 +126,16 @@ def _report_json(events: Iterator[Event]) -> None:
                 figures = dataclasses.asdict(event.result)
                 _print_json(event="epoch", epoch=figures.pop("epoch"), epochs=epochs, **figures, is_best=event.is_best)
             elif isinstance(event, Finished):
-                _print_json(event="finished", trial=event.trial.id, **_ending(event.outcome), model=event.model)
+                judged = None if event.verdict is None else dataclasses.asdict(event.verdict)
+                told = {**_ending(event.outcome), "verdict": judged, "model": event.model}
+                _print_json(event="finished", trial=event.trial.id, **told)
+                finished.append(event)
+                trial = None
     except TrialbookError as error:
         if trial is not None:
             _print_json(event="finished", trial=trial.id, status="failed", reason=str(error))
         raise
+    return finished
 
 
 def _print_json(**values: Any) -> None:
@@ -134,16 +156,16 @@ def _ending(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _report(events: Iterator[Event], chosen: Chosen, shape: DataShape) -> None:
+def _report(events: Iterator[Event], chosen: Chosen, shape: DataShape, home: Path | None) -> list[Finished]:
+    """Print what happens for people; with a home, also what its other trials let one say at the end."""
     on_terminal = sys.stdout.isatty()
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    progress = bar(out if on_terminal else err, *columns)
-    rows = progress.console if on_terminal else out
+    finished: list[Finished] = []
     with ExitStack() as stack:
         for event in events:
             if isinstance(event, Started):
-                _introduce(event, chosen, shape, rows)
-                stack.enter_context(progress)
+                _introduce(event, chosen, shape, len(finished))
+                progress = stack.enter_context(bar(out if on_terminal else err, *columns))
                 task = progress.add_task("epoch 1", total=event.epochs * event.steps)
                 steps = event.steps
             elif isinstance(event, Progress):
@@ -151,16 +173,25 @@ def _report(events: Iterator[Event], chosen: Chosen, shape: DataShape) -> None:
                 progress.update(task, completed=done, description=f"epoch {event.epoch}, cost {event.cost:.4f}")
             elif isinstance(event, EpochFinished):
                 progress.update(task, completed=event.result.epoch * steps)
-                say(_row(event.result, event.is_best), to=rows)
+                say(_row(event.result, event.is_best))
             elif isinstance(event, Finished):
                 stack.close()
-                _conclude(event, shape.test_images, rows)
+                _conclude(event, shape.test_images, home)
+                finished.append(event)
+    return finished
 
 
-def _introduce(event: Started, chosen: Chosen, shape: DataShape, rows: Console) -> None:
+def _introduce(event: Started, chosen: Chosen, shape: DataShape, before: int) -> None:
+    """Print what is trained: all of it for the first trial of a series, what is new for those with others before."""
     settings, parent = chosen.settings, chosen.parent
     size = size_of(settings, shape)
     training = settings.training
+    if before:
+        say("")
+        say(f"{'trial':<9}{event.trial.id}, seed {training.seed + before}")
+        say("")
+        say(_HEADING, style="bold")
+        return
     built_in = " (built in; --data takes others)" if settings.data.source == "digits" else ""
     steps = f"{training.epochs} epochs of {event.steps} steps of {training.batch_size} images"
     for name, text in (
@@ -174,11 +205,11 @@ def _introduce(event: Started, chosen: Chosen, shape: DataShape, rows: Console) 
         ("training", f"{steps}, {training.optimizer}, learning rate {training.learning_rate:g}"),
         ("", f"L2 lambda {training.l2_lambda:g}, {training.precision} on {event.device}"),
     ):
-        say(f"{name:<9}{text}", to=rows)
+        say(f"{name:<9}{text}")
     for index, change in enumerate(chosen.changes):
-        say(f"{'changed' if index == 0 else '':<9}{change}", to=rows)
-    say("", to=rows)
-    say(_HEADING, to=rows, style="bold")
+        say(f"{'changed' if index == 0 else '':<9}{change}")
+    say("")
+    say(_HEADING, style="bold")
 
 
 def _row(epoch: Epoch, is_best: bool) -> str:
@@ -188,17 +219,62 @@ def _row(epoch: Epoch, is_best: bool) -> str:
     )
 
 
-def _conclude(event: Finished, images: int, rows: Console) -> None:
+def _conclude(event: Finished, images: int, home: Path | None) -> None:
     last, best = event.outcome.last, event.outcome.best
     if event.outcome.reason:
-        say(event.outcome.reason, to=rows)
+        say(event.outcome.reason)
     if last is None or best is None:
-        say(f"no epoch is complete; the settings are kept in {event.trial.directory}", to=rows)
+        say(f"no epoch is complete; the settings are kept in {event.trial.directory}")
         return
     low, high = accuracy_interval(round(last.test_accuracy * images), images)
-    say(f"best epoch {best.epoch}: test cost {best.test_cost:.4f}, {percent(best.test_accuracy)}", to=rows)
-    say(f"last epoch {last.epoch}: 95 % interval of the accuracy {percent(low)} to {percent(high)}", to=rows)
+    say(f"best epoch {best.epoch}: test cost {best.test_cost:.4f}, {percent(best.test_accuracy)}")
+    say(f"last epoch {last.epoch}: 95 % interval of the accuracy {percent(low)} to {percent(high)}")
+    if event.verdict is not None:
+        say(f"since the parent {event.verdict}")
+    if home is not None:
+        _compare(home, event)
     for found in diagnose_trial(event.trial)[:1]:
-        say(str(found), to=rows)
-    say(f"saved in {event.trial.directory}; `trialbook evaluate {event.trial.id}` tells more", to=rows)
-    say(f"Accuracy on test set : {100 * last.test_accuracy:.4f}%", to=rows, style="bold")
+        say(str(found))
+    say(f"saved in {event.trial.directory}; `trialbook evaluate {event.trial.id}` tells more")
+    say(f"Accuracy on test set : {100 * last.test_accuracy:.4f}%", style="bold")
+
+
+def _compare(home: Path, event: Finished) -> None:
+    """Print what the other trials of the home let one say of a trial, each test with the sentence that explains it."""
+    found = conclusion_of(home, event.trial)
+    if event.verdict is not None:
+        say(verdict.EXPLAINED, style="dim")
+    if found.repeats is not None:
+        say(f"these settings: {found.repeats}")
+        if found.settings is not None:
+            say(f"since the parent's {found.settings}")
+        say(repeats.EXPLAINED, style="dim")
+    if found.selection is not None:
+        say(f"{found.selection}")
+        say(selection.EXPLAINED, style="dim")
+
+
+def _sum_up(home: Path, finished: list[Finished], as_json: bool) -> None:
+    """Print what a series of seeds says about its settings."""
+    if as_json:
+        found = dataclasses.asdict(conclusion_of(home, finished[-1].trial))
+        if found["repeats"] is not None:
+            found["repeats"]["trials"] = [trial["directory"].name for trial in found["repeats"]["trials"]]
+        _print_json(event="series", **found)
+        return
+    rows = table(">seed", "=trial", "status", ">epochs", ">accuracy", ">best", "since the parent")
+    for event in finished:
+        last, best = event.outcome.last, event.outcome.best
+        rows.add_row(
+            str(event.trial.summary()["seed"]),
+            event.trial.id,
+            event.outcome.status,
+            str(last.epoch if last else 0),
+            percent(last.test_accuracy if last else None),
+            percent(best.test_accuracy if best else None),
+            "-" if event.verdict is None else short_verdict(event.verdict),
+        )
+    say("")
+    print_table(rows)
+    say("")
+    _compare(home, finished[-1])
