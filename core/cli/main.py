@@ -23,7 +23,8 @@ COMMANDS = {
     "evaluate": "Evaluate a saved trial or a file of weights on its test set.",
     "trials": "List the saved trials.",
     "show": "Show one saved trial.",
-    "presets": "List the presets.",
+    "presets": "List the presets, or show one.",
+    "replay": "Train the reference history again and compare.",
     "data": "List the data sets, or download one.",
 }
 INTERRUPTED = 130
