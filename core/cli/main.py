@@ -25,6 +25,7 @@ COMMANDS = {
     "show": "Show one saved trial.",
     "presets": "List the presets, or show one.",
     "replay": "Train the reference history again and compare.",
+    "report": "Write the history of trials as a document.",
     "data": "List the data sets, or download one.",
 }
 INTERRUPTED = 130
