@@ -17,6 +17,7 @@ from core.data.catalog import absolute_source
 from core.events import Event, Finished
 from core.presets import Preset, all_presets, preset
 from core.replay_table import EXPLAINED, Replayed, replayed
+from core.report.markdown import escaped
 from core.settings import change_settings, differences
 from core.text import one_line_json, printable
 from core.trials.store import list_trials
@@ -161,8 +162,9 @@ def _print_for_people(rows: Sequence[Replayed]) -> None:
 def _markdown(rows: Sequence[Replayed]) -> list[str]:
     heads = [column.removeprefix(">") for column in _COLUMNS]
     rules = ["--:" if column.startswith(">") else "---" for column in _COLUMNS]
-    lines = [_markdown_row(heads), _markdown_row(rules), *(_markdown_row(_cells(row)) for row in rows)]
-    return lines + [line for text in _footnotes(rows) for line in ("", text)]
+    cells = ([escaped(text) for text in _cells(row)] for row in rows)
+    lines = [_markdown_row(heads), _markdown_row(rules), *map(_markdown_row, cells)]
+    return lines + [line for text in _footnotes(rows) for line in ("", escaped(text))]
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

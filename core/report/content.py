@@ -129,9 +129,11 @@ class _Gatherer:
         if before is None and (preset := all_presets().get(_text(each.summary, "parent"))):
             old = preset.settings
         if old is not None and settings is not None:
-            return tuple(str(change) for change in differences(old, settings))
-        kept = _text(each.summary, "changes")
-        return (kept,) if kept else ()
+            changes = [str(change) for change in differences(old, settings)]
+        else:
+            kept = _text(each.summary, "changes")
+            changes = [kept] if kept else []
+        return tuple(change.replace(" -> ", " \N{RIGHTWARDS ARROW} ") for change in changes)
 
 
 def _read_settings(trial: Trial) -> tuple[Settings | None, tuple[str, ...]]:
@@ -191,7 +193,7 @@ def _data_part(fingerprint: str, parts: Sequence[TrialPart], listed: Sequence[Li
     own = [part for part in parts if part.data == fingerprint]
     candidates = [part for part in own if part.last is not None and part.status not in ("running", "damaged")]
     validated = bool(candidates) and all(part.last and part.last.validation_accuracy is not None for part in candidates)
-    best = max(candidates, key=lambda part: _score(part, validated), default=None)
+    best = max(candidates, key=lambda part: _rank(part, validated), default=None)
     told = best or own[0]
     trial = listed[told.number - 1].trial
     data = _data_of(trial)
@@ -231,10 +233,11 @@ def _with_final(part: DataPart, trial: Trial, best: TrialPart, data: dict[str, A
     return dataclasses.replace(part, layers=layers, settings=lines, evaluated=result, problems=tuple(problems))
 
 
-def _score(part: TrialPart, validated: bool) -> float:
+def _rank(part: TrialPart, validated: bool) -> tuple[float, float]:
+    """Return what the best trial has most of: accuracy at the last epoch and, between equals, a low test cost."""
     assert part.last is not None  # noqa: S101 - only trials with an epoch are compared
     value = part.last.validation_accuracy if validated else part.last.test_accuracy
-    return 0.0 if value is None else value
+    return value or 0.0, -part.last.test_cost
 
 
 def _data_lines(name: str, data: dict[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ from core.epoch import Epoch
 from core.text import printable
 
 WIDTH, HEIGHT = 440, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 92, 26, 32
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 70, 34, 32
 _LABEL_HEIGHT = 14
 _TICKS = 5
 _NOT_XML = re.compile("[\ufffe\uffff]")
@@ -38,7 +38,8 @@ STYLE = """
 .curves text.parent { fill: var(--grey); } .curves text.validation { fill: var(--green); }
 .curves text.test, .curves text.train, .curves text.parent, .curves text.validation { stroke: none; }
 .curves circle { fill: var(--paper); stroke: var(--ink); stroke-width: 1.6; }
-.curves .mark { fill: var(--ink); stroke: var(--paper); stroke-width: 3; paint-order: stroke; }
+.curves .best { stroke: var(--ink); stroke-width: .75; }
+.curves .mark { fill: var(--ink); }
 """.strip()
 
 Points = Sequence[tuple[float, float]]
@@ -88,7 +89,7 @@ def accuracy_chart(
     if best.validation_accuracy is not None:
         lines.append(_line("validation", "validation", history, lambda epoch: _percent(epoch.validation_accuracy)))
     lines += _before_line(history, before, lambda epoch: 100 * epoch.test_accuracy)
-    mark = (best.epoch, 100 * best.test_accuracy, f"epoch {best.epoch}, {100 * best.test_accuracy:.2f} %")
+    mark = (best.epoch, 100 * best.test_accuracy, f"best: epoch {best.epoch}, {100 * best.test_accuracy:.2f} %")
     return _chart("accuracy, %", lines, mark, title, _told("Accuracy", history, best), alone)
 
 
@@ -170,25 +171,27 @@ def _axes(
         x = _number(x_of(tick))
         parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="{bottom}" y2="{bottom + 4}"/>')
         parts.append(f'<text x="{x}" y="{bottom + 16}" text-anchor="middle">{tick}</text>')
-    parts.append(f'<text x="{right + 8}" y="{bottom + 16}">epoch</text>')
+    parts.append(f'<text x="{WIDTH}" y="{bottom + 16}" text-anchor="end">epoch</text>')
     return parts
 
 
 def _end_labels(ends: Sequence[tuple[tuple[float, float], Line]]) -> list[str]:
-    """Return the lines' names beside their ends, moved apart where they would overlap."""
+    """Return the lines' names at the right, level with their ends, moved apart where they would overlap."""
     places = spread([end[1] for end, _ in ends], _LABEL_HEIGHT, _TOP, HEIGHT - _BOTTOM)
     return [
-        f'<text class="{line.kind}" x="{_number(end[0] + 8)}" y="{_number(y + 4)}">{_text(line.label)}</text>'
+        f'<text class="{line.kind}" x="{WIDTH - _RIGHT + 8}" y="{_number(y + 4)}">{_text(line.label)}</text>'
         for (end, line), y in zip(ends, places, strict=True)
     ]
 
 
 def _mark(x: float, y: float, text: str) -> list[str]:
-    above = y - 10 if y > _TOP + 24 else y + 20
-    side, anchor = (x - 2, "end") if x > (WIDTH - _RIGHT + _LEFT) / 2 else (x + 2, "start")
+    """Return the best epoch: a ring on its point, and a hairline up to its text, which is above every line."""
+    middle = (_LEFT + WIDTH - _RIGHT) / 2
+    side, anchor = (x - 4, "end") if x > middle else (x + 4, "start")
     return [
+        f'<line class="best" x1="{_number(x)}" x2="{_number(x)}" y1="{_TOP - 14}" y2="{_number(y)}"/>',
         f'<circle cx="{_number(x)}" cy="{_number(y)}" r="3.5"/>',
-        f'<text class="mark" x="{_number(side)}" y="{_number(above)}" text-anchor="{anchor}">{_text(text)}</text>',
+        f'<text class="mark" x="{_number(side)}" y="{_TOP - 7}" text-anchor="{anchor}">{_text(text)}</text>',
     ]
 
 

@@ -16,6 +16,7 @@ from core.text import printable
 from core.verdict import EXPLAINED, Verdict, p_text
 
 _LONGEST = 5_000  # characters of a note
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 SHOWN_CLASSES = 30
 """Classes up to which the whole confusion matrix is shown."""
 
@@ -64,7 +65,7 @@ def _shown(value: Any) -> Any:
 
 
 def _percent(fraction: float | None, digits: int = 2) -> str:
-    return "-" if fraction is None else f"{100 * fraction:.{digits}f} %"
+    return "-" if fraction is None else f"{100 * fraction:.{digits}f}{_NO_BREAK}%"
 
 
 def _cost(value: float | None) -> str:
@@ -76,7 +77,8 @@ def _points(verdict: Verdict) -> str:
 
 
 def _found(verdict: Verdict) -> str:
-    return f"{'more than chance' if verdict.is_distinguishable else 'not distinguishable'}, {p_text(verdict.p)}"
+    words = "more than chance" if verdict.is_distinguishable else "not distinguishable"
+    return f"{words}, {p_text(verdict.p).replace(' ', _NO_BREAK)}"
 
 
 def _curves(part: TrialPart) -> list[Markup]:

@@ -135,7 +135,7 @@ def _trial(part: TrialPart, folder: str) -> list[str]:
     if part.base:
         blocks.append(f"Changed from {_base(part.base)}:" + ("" if part.changes else " nothing."))
         blocks += [_bullets(part.changes)] if part.changes else []
-    blocks += [f"Since then {part.verdict}."] if part.verdict else []
+    blocks += [f"Test accuracy since then: {part.verdict}."] if part.verdict else []
     if part.last is not None:
         for kind in ("cost", "accuracy"):
             blocks.append(
