@@ -101,7 +101,7 @@ def _history(report: Report) -> str:
 
 
 def _history_row(part: TrialPart) -> list[str]:
-    status = "" if part.status == "finished" else f" ({part.status})"
+    status = "" if part.status == "finished" else f" ({escaped(part.status)})"
     since = f"since {_base(part.base)}: " if part.base else ""
     changed = since + ("; ".join(map(escaped, part.changes)) or "nothing") if part.base else ""
     if part.status == "damaged" and part.problems:
@@ -124,7 +124,7 @@ def _base(base: Base) -> str:
 
 
 def _trial(part: TrialPart, folder: str) -> list[str]:
-    facts = [part.status, part.created, *(f"{label} {escaped(value)}" for label, value in part.facts)]
+    facts = [escaped(part.status), part.created, *(f"{label} {escaped(value)}" for label, value in part.facts)]
     if part.tags:
         facts.append("tags: " + ", ".join(map(escaped, part.tags)))
     facts.append(part.id if part.title != part.id else "")
