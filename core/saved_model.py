@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +89,13 @@ def data_settings_for(saved: SavedModel, asked: DataSettings, source: str | None
     Raises:
         WeightsError: The file does not tell, and no source is given.
         TrialError: The trial's settings cannot be read.
-        SettingsError: The trial's settings are wrong.
+        SettingsError: The trial's settings are wrong, or the source cannot be one.
     """
     trained = saved.trial.settings().data if saved.trial is not None else None
     if source is None and trained is None:
         raise WeightsError(f"{printable(saved.path)} belongs to no trial: --data must name the images to test on")
     remarks = []
-    changes: dict[str, object] = {"skip_broken": asked.skip_broken, "source": source, "image_size": asked.image_size}
+    changes: dict[str, Any] = {"skip_broken": asked.skip_broken, "source": source, "image_size": asked.image_size}
     if trained is not None and source in (None, trained.source):
         changes = {"skip_broken": asked.skip_broken or trained.skip_broken, "source": trained.source}
         changes["image_size"] = trained.image_size if asked.image_size == "auto" else asked.image_size
@@ -105,7 +105,7 @@ def data_settings_for(saved: SavedModel, asked: DataSettings, source: str | None
         if asked.image_size == "auto" and source not in KNOWN_SETS and isinstance(shape, list) and len(shape) == _AXES:
             size = f"{shape[1]}x{shape[2]}"
             changes["image_size"] = size if parse_image_size(size) else "auto"
-    return asked.model_copy(update=changes), remarks
+    return replace(asked, **changes), remarks
 
 
 def data_remarks(saved: SavedModel, data: Dataset) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import TrialbookError
 
@@ -105,6 +106,19 @@ def trial_verdict(before: Trial, after: Trial, epochs: tuple[int, int] | None = 
         return verdict_on(labels, before.predictions(first), after.predictions(second))
     except TrialbookError:
         return None
+
+
+def stored_verdict(summary: Mapping[str, Any]) -> Verdict | None:
+    """Return the verdict against its parent that a trial's summary holds; None where there is none to be read."""
+    values = summary.get("verdict")
+    if not isinstance(values, dict):
+        return None
+    counts = [count for name in ("images", "gained", "lost") if type(count := values.get(name)) is int and count >= 0]
+    p = values.get("p")
+    if len(counts) < 3 or counts[0] == 0 or not isinstance(p, int | float):  # noqa: PLR2004 - of three names
+        return None
+    images, gained, lost = counts
+    return Verdict(images, gained, lost, float(p))
 
 
 def same_test_set(before: Trial, after: Trial) -> bool:

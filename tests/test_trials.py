@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from core.errors import DivergedError, TrialError
 from core.events import EpochFinished, Event, Finished, Outcome, Progress, Started
 from core.files import replace_file, replace_text
 from core.session import train
-from core.settings import Settings, change_settings, differences
+from core.settings import Settings, change_settings, differences, make_settings
 from core.trials.history import append, epoch_line, read_history
 from core.trials.store import find_trial, list_trials
 from core.trials.trial import About, Trial
@@ -78,6 +79,16 @@ def test_a_torn_last_line_is_not_yet_there(tmp_path: Path) -> None:
         assert read_history(path) == ([EPOCH], [])
     path.write_text("garbage\n" + line)
     assert read_history(path) == ([EPOCH], [f"{path}: line 1 is damaged and left out"])
+
+
+def test_a_line_from_before_dead_units_were_counted_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    body = json.dumps({name: value for name, value in dataclasses.asdict(EPOCH).items() if name != "dead_units"})[:-1]
+    path.write_text(f'{body}, "crc32": "{zlib.crc32(body.encode()):08x}"}}\n')
+    assert read_history(path) == ([EPOCH], [])
+    counted = dataclasses.replace(EPOCH, dead_units=0.25)
+    path.write_text(epoch_line(counted))
+    assert read_history(path) == ([counted], [])
 
 
 def test_a_trial_has_all_its_files(small: Settings, digits: Dataset, home: Path) -> None:
@@ -147,7 +158,7 @@ def test_a_summary_never_exceeds_two_kilobytes(
     tmp_path_factory: pytest.TempPathFactory, source: str, widths: list[int]
 ) -> None:
     layers = [{"width": width} for width in widths]
-    settings = Settings.model_validate({"data": {"source": source}, "model": {"hidden": layers}})
+    settings = make_settings({"data": {"source": source}, "model": {"hidden": layers}})
     wide = dataclasses.replace(EPOCH, epoch=10**5, train_cost=-1.234567890123e-300, validation_accuracy=1 / 3)
     writer = TrialWriter(
         tmp_path_factory.mktemp("home"),

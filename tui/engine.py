@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import gc
 import importlib
 import importlib.util
@@ -21,7 +20,16 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("libtorch_cpu.so", "libtorch_cuda.so", "libtorch_python.so")
 _FIRST = ("torch", "core.session", "torch._dynamo")  # the last is what the first optimizer would import
-_THEN = ("core.evaluation", "core.preflight")
+_THEN = (
+    "core.evaluation",
+    "core.preflight",
+    # the screens, which would otherwise be imported when they are opened, while their user waits
+    "tui.screens.evaluation",
+    "tui.screens.models",
+    "tui.screens.choose",
+    "tui.screens.data",
+    "tui.screens.dialogs",
+)
 
 
 class Engine:
@@ -111,6 +119,8 @@ def _load_libraries() -> None:
 
     What `ctypes` calls runs without the lock, so the screen goes on. Where a library is not found the import loads it.
     """
+    import ctypes  # noqa: PLC0415 - in the background as all here, not before the first screen
+
     found = importlib.util.find_spec("torch")
     if found is None or not found.submodule_search_locations:
         return

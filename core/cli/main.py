@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "Evaluate a saved trial or a file of weights on its test set.",
     "trials": "List the saved trials.",
     "show": "Show one saved trial.",
+    "compare": "Compare two to eight saved trials.",
     "presets": "List the presets, or show one.",
     "replay": "Train the reference history again and compare.",
     "report": "Write the history of trials as a document.",
@@ -90,7 +91,6 @@ def main(console: Console | None = None) -> None:
     # OpenMP's threads spin while they wait and so take the cores from each other when anything else runs, which makes
     # a training many times slower; spinning this short costs nothing measurable on a quiet machine
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # we want none, and looking for them takes 15 ms
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it for SIGHUP
             signal.signal(number, _end)  # by an exception, so that nothing half built is left behind

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from core.diagnosis import diagnose
 from core.epoch import Epoch
 from core.errors import TrialbookError
 from core.presets import all_presets
@@ -96,7 +97,7 @@ class _Gatherer:
             last=last,
             best=best,
             verdict=None if before is None or last is None else _verdict(each, before),
-            diagnosis=(),
+            diagnosis=_diagnosis(each, history, settings),
             data=_fingerprint(trial),
             problems=tuple(printable(text) for text in dict.fromkeys((*problems[:_TOLD_PROBLEMS], *wrong))),
         )
@@ -171,6 +172,14 @@ def _verdict(each: Listed, before: Trial) -> Verdict | None:
         except (TypeError, ValueError):
             return None
     return trial_verdict(before, each.trial)
+
+
+def _diagnosis(each: Listed, history: Sequence[Epoch], settings: Settings | None) -> tuple[str, ...]:
+    if settings is None:
+        return ()
+    names = _data_of(each.trial).get("classes")
+    classes = len(names) if isinstance(names, list) and names else None
+    return tuple(str(found) for found in diagnose(history, settings, classes=classes, reason=_text(each.summary, "reason")))
 
 
 def _data_of(trial: Trial) -> dict[str, Any]:
