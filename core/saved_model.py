@@ -48,7 +48,7 @@ class SavedModel:
 def open_model(path: Path) -> SavedModel:
     """Open a file of weights, a trial's or a bare state_dict such as the reference's own code writes.
 
-    A bare file does not tell the activation; ReLU is assumed, as in the reference.
+    A bare file tells neither the activation nor skip connections; ReLU and none are assumed, as in the reference.
 
     Raises:
         WeightsError: The file cannot be read or holds no such network.
@@ -71,7 +71,7 @@ def open_model(path: Path) -> SavedModel:
 
 
 def _same_network(settings: ModelSettings, found: ModelSettings, path: Path) -> ModelSettings:
-    """Return a trial's layers if the weights are of these, which know the activation."""
+    """Return a trial's network if the weights are of it: it knows activations and skip connections."""
     wanted = [(layer.width, layer.batch_norm) for layer in settings.hidden]
     if wanted != [(layer.width, layer.batch_norm) for layer in found.hidden]:
         raise WeightsError(f"{printable(path)} holds another network than the {SETTINGS} beside it describes")

@@ -74,10 +74,11 @@ def part(prefix: str) -> st.SearchStrategy[dict[str, object]]:
 
 
 any_settings = st.builds(
-    lambda data, layers, output, training: make_settings(
-        {"data": data, "model": {"hidden": layers, "output": output}, "training": training}
+    lambda data, model, layers, output, training: make_settings(
+        {"data": data, "model": {**model, "hidden": layers, "output": output}, "training": training}
     ),
     part("data"),
+    part("model"),
     st.lists(part("model.hidden.*"), max_size=6),
     part("model.output"),
     part("training"),
@@ -269,6 +270,18 @@ def test_a_difference_is_told_in_words() -> None:
         "L2 penalty of the output layer: on -> off",
         "L2 lambda: 0 -> 0.006",
     ]
+
+
+def test_a_setting_of_the_whole_network_is_an_ordinary_one() -> None:
+    new = change_settings(Settings(), {"model.skip_connections": "on", "model.hidden.1.width": 64})
+    assert new.model.skip_connections
+    assert [str(change) for change in differences(Settings(), new)] == [
+        "skip connections: off -> on",
+        "width of layer 1: 256 -> 64",
+    ]
+    assert "\nskip_connections = true\n" in settings_to_toml(new)
+    with pytest.raises(SettingsError, match="model.skip_connections: 'perhaps' is not allowed; must be true or false"):
+        change_settings(Settings(), {"model.skip_connections": "perhaps"})
 
 
 def test_a_layer_put_in_between_is_one_addition() -> None:

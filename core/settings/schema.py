@@ -167,6 +167,12 @@ class ModelSettings(Part):
 
     PATH: ClassVar[str] = "model."
 
+    skip_connections: bool = setting(
+        False,
+        label="skip connections",
+        help="A hidden layer's input is added to its output, after activation and dropout, where both have the same "
+        "width.",
+    )
     hidden: tuple[HiddenLayer, ...] = (
         HiddenLayer(width=256, dropout=0.2),
         HiddenLayer(width=128, dropout=0.2),
@@ -260,6 +266,14 @@ class TrainingSettings(Part):
         lt=1,
         step=Step("add", 0.05),
     )
+    ema_decay: float = setting(
+        0.0,
+        label="weight averaging",
+        help="Decay per step of the moving average of the weights that is evaluated and saved instead of the weights "
+        "themselves, such as 0.999; 0: off.",
+        ge=0,
+        lt=1,
+    )
     early_stopping_patience: int = setting(
         0,
         label="early stopping patience",
@@ -309,7 +323,8 @@ class Settings(Part):
 
 FIELDS: dict[str, SettingField] = {
     row.path: row
-    for kind in (DataSettings, HiddenLayer, OutputLayer, TrainingSettings)
+    for kind in (DataSettings, ModelSettings, HiddenLayer, OutputLayer, TrainingSettings)
     for row in members_of(kind).values()
+    if isinstance(row, SettingField)
 }
 """The table of fields, by path, in the order in which forms and files show them."""
