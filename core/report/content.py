@@ -179,7 +179,9 @@ def _diagnosis(each: Listed, history: Sequence[Epoch], settings: Settings | None
         return ()
     names = _data_of(each.trial).get("classes")
     classes = len(names) if isinstance(names, list) and names else None
-    return tuple(str(found) for found in diagnose(history, settings, classes=classes, reason=_text(each.summary, "reason")))
+    return tuple(
+        str(found) for found in diagnose(history, settings, classes=classes, reason=_text(each.summary, "reason"))
+    )
 
 
 def _data_of(trial: Trial) -> dict[str, Any]:
