@@ -27,7 +27,8 @@ from core.settings import Settings, change_settings, differences, make_settings
 from core.trials.history import append, epoch_line, read_history
 from core.trials.store import find_trial, list_trials
 from core.trials.trial import About, Trial
-from core.trials.writer import TrialWriter, write_about
+from core.trials.upkeep import write_about
+from core.trials.writer import TrialWriter
 from core.verdict import Verdict
 from core.weights import read_weights
 

@@ -55,12 +55,16 @@ def read_history(path: Path) -> tuple[list[Epoch], list[str]]:
     Raises:
         TrialError: The file cannot be read.
     """
-    content = read_bytes(path, MAX_BYTES)
+    return parse_history(read_bytes(path, MAX_BYTES), str(path))
+
+
+def parse_history(content: bytes, name: str) -> tuple[list[Epoch], list[str]]:
+    """Return what `read_history` does, from a file's content; `name` is what problems call it."""
     epochs, problems = [], []
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
         epoch = _parse(line)
         if epoch is None:
-            problems.append(f"{path}: line {number} is damaged and left out")
+            problems.append(f"{name}: line {number} is damaged and left out")
         else:
             epochs.append(epoch)
     return epochs, problems
