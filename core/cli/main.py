@@ -30,7 +30,9 @@ COMMANDS = {
     "trash": "List the trash, restore a trial from it, or empty it.",
     "export": "Write a trial as one file.",
     "import": "Add a trial that was exported.",
-    "presets": "List the presets.",
+    "presets": "List the presets, or show one.",
+    "replay": "Train the reference history again and compare.",
+    "report": "Write the history of trials as a document.",
     "data": "List the data sets, or download one.",
 }
 _ELSEWHERE = dict.fromkeys(("edit", "delete", "trash", "export", "import"), "upkeep")
