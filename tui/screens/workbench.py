@@ -297,6 +297,8 @@ class Workbench(Page):
         return {
             "start": not running,
             "evaluate": app.shown_trial is not None,
+            "scrub": app.shown_trial is not None,
+            "compare": len(self.view.compared) > 1,
             "watch": running and app.training is not None and not self.view.is_following(app.training),
             "undo": app.edits.can_undo,
             "redo": app.edits.can_redo,
@@ -331,6 +333,19 @@ class Workbench(Page):
 
         if self.console.shown_trial is not None:
             self.app.push_screen(EvaluationScreen(self.console.shown_trial.weights()))
+
+    def action_compare(self) -> None:
+        """Compare the trial that the curves show with its parent and with the others that are drawn."""
+        from tui.screens.compare import CompareScreen  # noqa: PLC0415
+
+        self.app.push_screen(CompareScreen(self.view.compared))
+
+    def action_scrub(self) -> None:
+        """See the trial that the curves show epoch by epoch."""
+        from tui.screens.scrub import ScrubScreen  # noqa: PLC0415
+
+        if self.console.shown_trial is not None:
+            self.app.push_screen(ScrubScreen(self.console.shown_trial.id))
 
     def action_models(self) -> None:
         """Open the menu of saved models."""

@@ -163,6 +163,15 @@ class TrialView(Vertical):
         names = self.owner.remember.get("overlays")
         return [str(name) for name in names] if isinstance(names, list) else []
 
+    @property
+    def compared(self) -> list[str]:
+        """The ids of the trials that are drawn: the parent, the shown one and the overlaid ones."""
+        if self.shown is None:
+            return []
+        parent = [self.shown.parent] if self.shown.parent is not None and self.parent_run is not None else []
+        overlays = self._overlay_names if self.overlays else []
+        return list(dict.fromkeys([*parent, self.shown.trial.id, *overlays]))
+
     def _read_overlays(self) -> None:
         shown = self.shown.trial.id if self.shown is not None else ""
         home, names = self.owner.home, [name for name in self._overlay_names if name != shown]
