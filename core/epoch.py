@@ -21,6 +21,7 @@ class Epoch:
         learning_rate: That of the epoch's last step.
         seconds: Time for training and evaluation, pauses not counted.
         images_per_second: Training images per second of training, evaluation not counted.
+        dead_units: Fraction of the hidden units that no test image activates; None where it was not recorded.
     """
 
     epoch: int
@@ -34,6 +35,7 @@ class Epoch:
     learning_rate: float
     seconds: float
     images_per_second: float
+    dead_units: float | None = None
 
     @property
     def best_cost(self) -> float:

@@ -84,7 +84,7 @@ def _parse(line: bytes) -> Epoch | None:
 
 def _is_sound(epoch: Epoch) -> bool:
     values: list[Any] = [getattr(epoch, field.name) for field in dataclasses.fields(Epoch)]
-    optional = (epoch.validation_cost, epoch.validation_accuracy)
+    optional = (epoch.validation_cost, epoch.validation_accuracy, epoch.dead_units)
     return (
         type(epoch.epoch) is int
         and epoch.epoch >= 1

@@ -1,0 +1,267 @@
+"""Two to eight saved trials side by side: results, the settings that differ, and which differences are real."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from core.errors import TrialError
+from core.settings import FIELDS, Settings, show_value, widths_text
+from core.text import printable
+from core.trials.store import listed_trial
+from core.trials.trial import Trial
+from core.verdict import Verdict, last_epoch, same_test_set, trial_verdict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEAST, MOST = 2, 8
+MISSING = "-"
+_LAYER = "model.hidden.*."
+
+# which value of a result is the best; no other result has one: train costs with other dropout, penalty or augmentation
+# measure other things, and a number of parameters is no merit by itself
+_BETTER: Mapping[str, Callable[[float], float]] = {
+    "validation_accuracy": lambda value: -value,
+    "test_accuracy": lambda value: -value,
+    "best_test_accuracy": lambda value: -value,
+    "test_cost": lambda value: value,
+    "best_test_cost": lambda value: value,
+    "gap": abs,
+    "seconds": lambda value: value,
+}
+_NEEDS_ONE_TEST_SET = ("test_accuracy", "best_test_accuracy", "test_cost", "best_test_cost", "gap")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The results of one trial; None where there is none, as before its first epoch.
+
+    Attributes:
+        trial: The trial.
+        id: Its identity.
+        name: What people call it, or "".
+        parent: The trial or preset it was derived from, or None.
+        status: As `core.trials.store.Listed.status`.
+        epoch: Complete epochs.
+        epochs: Planned epochs.
+        test_accuracy: At the last epoch, a fraction.
+        test_cost: At the last epoch.
+        train_cost: At the last epoch, penalty included, dropout on.
+        gap: Test cost minus train cost at the last epoch: how far the two curves are apart.
+        validation_accuracy: At the last epoch; None without a validation split.
+        best_epoch: The epoch with the lowest cost.
+        best_test_accuracy: At the best epoch.
+        best_test_cost: At the best epoch.
+        parameters: Trained numbers.
+        seconds: Time of all epochs.
+    """
+
+    trial: Trial
+    id: str
+    name: str
+    parent: str | None
+    status: str
+    epoch: int
+    epochs: int | None
+    test_accuracy: float | None
+    test_cost: float | None
+    train_cost: float | None
+    gap: float | None
+    validation_accuracy: float | None
+    best_epoch: int | None
+    best_test_accuracy: float | None
+    best_test_cost: float | None
+    parameters: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting that is not the same in all trials.
+
+    Attributes:
+        path: Its dotted name; "model.hidden" for all widths.
+        label: What people call it: "dropout of layer 2".
+        values: Its value in each trial, as text; "-" where a trial has no such layer.
+    """
+
+    path: str
+    label: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Trials side by side.
+
+    Attributes:
+        columns: The results, one per trial in the order given.
+        settings: The settings that differ, in the order of the table of fields.
+        best: For the name of a result of `Column`, the positions of the trials that have its best value; nothing
+            where there is no best one: fewer than two have a value, all are equal, or they cannot be compared.
+        verdicts: For each pair of positions (first, second), first < second: how the second's last epoch compares
+            with the first's; None where they were not tested on the same images, or one has no complete epoch.
+        remarks: What else must be said: which trials were not tested on the same images.
+    """
+
+    columns: tuple[Column, ...]
+    settings: tuple[SettingRow, ...]
+    best: Mapping[str, tuple[int, ...]]
+    verdicts: Mapping[tuple[int, int], Verdict | None]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreements:
+    """Where in the test set exactly one of two trials is right.
+
+    Attributes:
+        only_first: Positions of the test images that only the first classifies rightly, in order.
+        only_second: Positions of those that only the second does.
+    """
+
+    only_first: NDArray[np.intp]
+    only_second: NDArray[np.intp]
+
+
+def compare(trials: Sequence[Trial]) -> Comparison:
+    """Put two to eight saved trials side by side.
+
+    Raises:
+        TrialError: They are fewer or more, one is named twice, or a file of one cannot be read.
+        SettingsError: A trial's settings are wrong.
+    """
+    if not LEAST <= len(trials) <= MOST:
+        raise TrialError(f"{LEAST} to {MOST} trials can be compared, not {len(trials)}")
+    if len({trial.directory for trial in trials}) < len(trials):
+        raise TrialError("a trial cannot be compared with itself: name each once")
+    columns = tuple(_column(trial) for trial in trials)
+    pairs = list(itertools.combinations(range(len(trials)), 2))
+    apart = [pair for pair in pairs if not same_test_set(trials[pair[0]], trials[pair[1]])]
+    return Comparison(
+        columns,
+        tuple(setting_rows([trial.settings() for trial in trials])),
+        _best(columns, comparable=not apart),
+        {pair: None if pair in apart else trial_verdict(trials[pair[0]], trials[pair[1]]) for pair in pairs},
+        tuple(
+            f"{_called(columns[first])} and {_called(columns[second])} were not tested on the same images: "
+            "their accuracies and costs cannot be compared"
+            for first, second in apart
+        ),
+    )
+
+
+def disagreements(first: Trial, second: Trial, epochs: tuple[int, int] | None = None) -> Disagreements:
+    """Return where in the test set exactly one of two trials is right.
+
+    Args:
+        first: A trial.
+        second: Another trial, tested on the same images.
+        epochs: The epoch of each that is compared; None: the last ones.
+
+    Raises:
+        TrialError: They were not tested on the same images, or a file cannot be read.
+    """
+    import numpy as np  # noqa: PLC0415 - this module's dataclasses are needed before the first epoch
+
+    if not same_test_set(first, second):
+        raise TrialError(f"{first.id} and {second.id} were not tested on the same images")
+    before, after = epochs or (last_epoch(first), last_epoch(second))
+    labels = second.test_labels()
+    was_right, is_right = first.predictions(before) == labels, second.predictions(after) == labels
+    return Disagreements(np.flatnonzero(was_right & ~is_right), np.flatnonzero(is_right & ~was_right))
+
+
+def setting_rows(settings: Sequence[Settings]) -> list[SettingRow]:
+    """Return the settings that are not the same in all, in the order of the table of fields.
+
+    Hidden layers are matched by their number. A row tells all widths at once. Where layers are missing, their other
+    settings are only told if they differ from those of the layer before, which would go on.
+    """
+    rows = []
+    for path, field in FIELDS.items():
+        if path == f"{_LAYER}width":
+            rows += _row_if_different("model.hidden", "hidden layers", [widths_text(each) for each in settings])
+            rows += _layer_rows(settings)
+        elif not path.startswith(_LAYER):
+            suffix = " of the output layer" if path.startswith("model.output.") else ""
+            values = [show_value(attrgetter(path)(each)) for each in settings]
+            rows += _row_if_different(path, field.label + suffix, values)
+    return rows
+
+
+def _layer_rows(settings: Sequence[Settings]) -> list[SettingRow]:
+    rows = []
+    nets = [each.model.hidden for each in settings]
+    fields = [(path.removeprefix(_LAYER), field) for path, field in FIELDS.items() if path.startswith(_LAYER)]
+    for number in range(1, max(map(len, nets)) + 1):
+        for name, field in fields:
+            if name == "width":  # all widths are one row
+                continue
+            goes_on = [show_value(getattr(net[min(number, len(net)) - 1], name)) if net else MISSING for net in nets]
+            values = [text if number <= len(net) else MISSING for text, net in zip(goes_on, nets, strict=True)]
+            rows += _row_if_different(
+                f"model.hidden.{number}.{name}", f"{field.label} of layer {number}", values, goes_on
+            )
+    return rows
+
+
+def _row_if_different(
+    path: str, label: str, values: Sequence[str], compared: Sequence[str] | None = None
+) -> list[SettingRow]:
+    return [SettingRow(path, label, tuple(values))] if len(set(compared or values)) > 1 else []
+
+
+def _column(trial: Trial) -> Column:
+    listed = listed_trial(trial)
+    summary = trial.summary()  # which, unlike the list's, says what is wrong with it
+    last, best = (part if isinstance(part, dict) else {} for part in (summary.get("last"), summary.get("best")))
+    test_cost, train_cost = _number(last.get("test_cost")), _number(last.get("train_cost"))
+    parent = summary.get("parent")
+    return Column(
+        trial=trial,
+        id=trial.id,
+        name=listed.about.name,
+        parent=parent if isinstance(parent, str) else None,
+        status=listed.status,
+        epoch=_whole(last.get("epoch")) or 0,
+        epochs=_whole(summary.get("epochs")),
+        test_accuracy=_number(last.get("test_accuracy")),
+        test_cost=test_cost,
+        train_cost=train_cost,
+        gap=None if test_cost is None or train_cost is None else test_cost - train_cost,
+        validation_accuracy=_number(last.get("validation_accuracy")),
+        best_epoch=_whole(best.get("epoch")),
+        best_test_accuracy=_number(best.get("test_accuracy")),
+        best_test_cost=_number(best.get("test_cost")),
+        parameters=_whole(summary.get("parameters")),
+        seconds=_number(summary.get("seconds")) if last else None,
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _best(columns: Sequence[Column], comparable: bool) -> dict[str, tuple[int, ...]]:
+    found = {}
+    for name, worse in _BETTER.items():
+        if not comparable and name in _NEEDS_ONE_TEST_SET:
+            continue
+        ranks = {at: worse(value) for at, column in enumerate(columns) if (value := getattr(column, name)) is not None}
+        if len(set(ranks.values())) > 1:
+            found[name] = tuple(at for at, rank in ranks.items() if rank == min(ranks.values()))
+    return found
+
+
+def _called(column: Column) -> str:
+    return printable(column.name or column.id, 40)
