@@ -106,6 +106,8 @@ ACTIONS = (
     Action("watch", "workbench", "W", "watch", "Watch", "go back to the curves of the training", 6),
     Action("evaluate", "workbench", "e", "evaluate", "Evaluate", "evaluate the trial that the curves show", 5),
     Action("compare", "workbench", "C", "compare", "Compare", "compare the trial with its parent and the others drawn"),
+    Action("suggest", "workbench", "D", "suggest", "Try", "open the form with the change made that the curves suggest"),
+    Action("diagnoses", "workbench", "Y", "diagnoses", "Why", "all that the rules read off the curves, with numbers"),
     Action("scrub", "workbench", "F", "scrub", "Film", "see the trial epoch by epoch, like a film"),
     Action("models", "workbench", "o", "models", "Models", "open the menu of saved models", 30),
     Action("data", "workbench", "i", "data", "Images", "choose or download a data set", 31),

@@ -18,6 +18,7 @@ from textual.worker import Worker, WorkerState
 
 from core.errors import TrialbookError
 from core.film import Film, Frame, frame_of, read_film
+from core.verdict import p_text
 from tui.actions import bindings
 from tui.plot.curves import best_of
 from tui.runs import read_shown
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 20  # that a long film takes
 _SLOWEST, _FASTEST = 1 / 4, 1 / 15  # seconds that an epoch is shown while it plays
+_ROOMY = 100  # columns from which there is room for more words
 _PANELS = ("film", "matrix", "recalls")
 
 
@@ -133,16 +135,22 @@ class ScrubScreen(Page):
     def _say(self, frame: Frame) -> None:
         """Say how good the epoch is and what it has changed."""
         assert self._loaded is not None  # noqa: S101 - `go_to` has a film
+        is_narrow = self.size.width < _ROOMY
         low, high = frame.interval
-        playing = "▶ " if self._timer is not None else ""
-        best = "  ◆ best" if frame.epoch == self._loaded.best else ""
         line = Content.assemble(
-            (f"{playing}epoch {frame.epoch}/{self._loaded.film.epochs}", "bold $accent"),
-            (best, "$text-success"),
-            (f"   accuracy {percent(frame.accuracy)}", "bold"),
-            f"   95 % interval {100 * low:.2f} to {percent(high)}   {frame.right:,} of {frame.images:,} right",
+            ("▶ " if self._timer is not None else "", "bold $accent"),
+            (f"epoch {frame.epoch}/{self._loaded.film.epochs}", "bold $accent"),
+            (" ◆" if frame.epoch == self._loaded.best else "", "$text-success"),
+            (f"  accuracy {percent(frame.accuracy)}", "bold"),
+            f"  {frame.right:,} of {frame.images:,}" + ("" if is_narrow else " test images"),
+            f"  95 %{'' if is_narrow else ' interval'}: {100 * low:.2f} to {percent(high)}",
         )
-        self.query_one("#film-now", Static).update(Content("\n").join([line, _since(frame)]), layout=False)
+        self.query_one("#film-now", Static).update(Content("\n").join([line, _since(frame, is_narrow)]), layout=False)
+
+    def on_resize(self) -> None:
+        """Say more, or less, where the room has changed."""
+        if self._frame is not None:
+            self._say(self._frame)
 
     @on(Matrix.Moved)
     def _cell_moved(self) -> None:
@@ -230,15 +238,18 @@ def _read(home: Path, name: str) -> _Loaded:
     return _Loaded(film, run.title, best.epoch if best is not None and best.epoch <= film.epochs else 0)
 
 
-def _since(frame: Frame) -> Content:
+def _since(frame: Frame, is_narrow: bool) -> Content:
     """Return in a line what the epoch has changed."""
     verdict = frame.since
     if verdict is None:
         return Content.styled("the first epoch: there is none before it to compare with", "$text-muted")
+    words = ("", "") if is_narrow else (" gained", " lost")
+    found = "more than chance" if verdict.is_distinguishable else "not distinguishable"
     return Content.assemble(
-        (f"since epoch {frame.epoch - 1}: ", "$text-muted"),
-        (f"+{verdict.gained:,}", "$text-success"),
-        " gained, ",
-        (f"-{verdict.lost:,}", "$text-error"),
-        f" lost, {verdict}",
+        (f"since {'' if is_narrow else 'epoch '}{frame.epoch - 1}: ", "$text-muted"),
+        f"{verdict.points:+.2f} points (",
+        (f"+{verdict.gained:,}{words[0]}", "$text-success"),
+        " ",
+        (f"-{verdict.lost:,}{words[1]}", "$text-error"),
+        f" images), {found}, McNemar {p_text(verdict.p)}",
     )

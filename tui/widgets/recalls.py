@@ -77,7 +77,8 @@ class Recalls(ScrollView):
         left = name + (length + 1 if length else 0)
         if y == 0:
             heading = self.get_component_rich_style("recalls--heading")
-            text = fit("recall %", left + _NUMBER, right=True) + fit("change", _CHANGE, right=True)
+            title = "recall %" if left + _NUMBER >= len("recall %") else "recall"
+            text = fit(title, left + _NUMBER, right=True) + fit("change", _CHANGE, right=True)
             return Strip([Segment(fit(text, width), heading)], width)
         if at >= len(self._names):
             return Strip.blank(width, base)
