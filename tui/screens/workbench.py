@@ -55,6 +55,7 @@ class Workbench(Page):
     Workbench #architecture { height: auto; max-height: 60%; }
     Workbench #architecture Scroller { height: auto; }
     Workbench #figures { height: auto; max-height: 45%; min-height: 4; }
+    Workbench.-tall DiagnosisLine { height: 2; }
     Workbench Network { margin: 1 1 0 1; }
     Workbench.-single PanelTabs { display: block; }
     Workbench.-single Panel { display: none; border: none; }

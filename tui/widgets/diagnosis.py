@@ -13,10 +13,8 @@ from textual.widget import Widget
 from core.diagnosis import Diagnosis, Suggestion, diagnose_trial, next_step
 from core.settings import Settings
 from core.trials.trial import Trial
-from tui.plot.reading import number_text
 from tui.safe import safe
 
-_TWO_LINES = 30  # rows of the terminal from which there are two
 _GAP = "   "
 
 
@@ -45,7 +43,6 @@ class DiagnosisLine(Widget):
 
     DEFAULT_CSS = """
     DiagnosisLine { height: 1; width: 1fr; padding: 0 1; display: none; }
-    Workbench.-tall DiagnosisLine { height: 2; }
     """
 
     reading: reactive[Reading | None] = reactive(None)
@@ -101,8 +98,10 @@ def all_lines(found: Sequence[Diagnosis]) -> list[Content]:
     """Return all diagnoses with their rules, their numbers and what to change, as lines."""
     lines: list[Content] = []
     for each in found:
-        numbers = _GAP.join(f"{name.replace('_', ' ')} {number_text(value)}" for name, value in each.numbers.items())
-        lines += [Content(""), safe(each.rule, "bold $primary"), safe(each.text), safe(numbers, "$text-muted", 300)]
+        numbers = _GAP.join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in each.numbers.items())
+        rest = each.text.removeprefix(each.rule)  # every text begins with its rule's name
+        lines += [Content(""), Content.assemble(safe(each.rule, "bold $primary"), safe(rest))]
+        lines.append(safe(numbers, "$text-muted", 300))
         if each.suggestion is not None:
             lines.append(Content.assemble(("→ ", "$text-warning"), safe(each.suggestion.words)))
     return lines[1:]
