@@ -384,6 +384,8 @@ def test_a_folder_with_a_mistake_marks_the_data(places: Path, folder: Path) -> N
         await console.press("enter")
         await console.not_see("✗ data ")
         await console.see("192  8x8 ", "24 + 24")
+        await console.press("home", "right")  # another edit does not forget what is known of the folder
+        assert "192  8x8 " in console.text and "24 + 24" in console.text
 
     run(places, steps)
 

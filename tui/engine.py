@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("libtorch_cpu.so", "libtorch_cuda.so", "libtorch_python.so")
 _FIRST = ("torch", "core.session", "torch._dynamo")  # the last is what the first optimizer would import
-_THEN = ("core.evaluation", "core.preflight")
+_THEN = (
+    "core.evaluation",
+    "core.preflight",
+    # the screens, which would otherwise be imported when they are opened, while their user waits
+    "tui.screens.evaluation",
+    "tui.screens.models",
+    "tui.screens.choose",
+    "tui.screens.data",
+    "tui.screens.dialogs",
+)
 
 
 class Engine:

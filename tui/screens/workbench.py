@@ -72,6 +72,11 @@ class Workbench(Page):
     data_problem: reactive[str] = reactive("")
     shape: reactive[DataShape | None] = reactive(None)
 
+    def __init__(self) -> None:
+        """Make the screen; the app has the draft."""
+        super().__init__()
+        self._looked_at: tuple[str, str] | None = None  # the folder whose shape is known or being found, and its size
+
     @property
     def console(self) -> TrialbookApp:
         """The app."""
@@ -206,10 +211,13 @@ class Workbench(Page):
         self.refresh_bindings()
 
     def _find_shape(self, draft: Draft) -> None:
-        known = known_shape(draft.settings)
+        known, data = known_shape(draft.settings), draft.settings.data
         if known is not None:
+            self._looked_at = None
             self._take_shape(known, "")
-        else:
+        elif self.data_problem or self._looked_at != (data.source, data.image_size):
+            # other edits leave a folder as it is; one with a mistake may have been mended
+            self._looked_at = (data.source, data.image_size)
             self._take_shape(None, "")
             self.run_worker(
                 lambda: self._look_at_folder(draft), thread=True, exit_on_error=False, group="shape", exclusive=True
