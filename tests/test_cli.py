@@ -232,6 +232,11 @@ def test_lists_for_people(trialbook: Trialbook) -> None:
     assert sum(line.startswith("trial-") for line in presets) == 26
     assert "58.08 %" in presets[-1]
     assert "the final network" in presets[-1]
+    shown = trialbook("presets", "trial-14").out
+    stated, assumed, changed = (shown.index(text) for text in ("stated in", "assumed, where", "changed since trial-13"))
+    assert stated < shown.index("55.30 %") < assumed < shown.index("batch size") < changed
+    assert "  L2 lambda: 0.003 -> 0.005" in shown[changed:]
+    assert "width = 256" in trialbook("presets", "digits").out
     names = [line.split()[0] for line in trialbook("data").lines[1:7]]
     assert names == ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "svhn"]
     assert "Commands:" in trialbook().out

@@ -38,6 +38,39 @@ def test_trial_25_is_as_the_log_gives_it() -> None:
     assert final.assumed == ()
 
 
+def test_every_reference_trial_tells_what_is_stated_and_what_is_assumed() -> None:
+    labels = {"epochs": "epochs", "batch_size": "batch size", "dropout": "dropout per hidden layer"}
+    for name, each in list(all_presets().items())[1:]:
+        stated, assumed = dict(each.stated), dict(each.assumed_values)
+        assert len(stated) == len(each.stated) and not set(stated) & set(assumed), name
+        for part, label in {**labels, "l2": "L2 penalty on"}.items():
+            assert (label in assumed) == (part in each.assumed) == (label not in stated), (name, label)
+        assert ("changed from" in stated or "changed from" in assumed) == (each.after is not None)
+    fourth = all_presets()["trial-4"]
+    assert dict(fourth.stated)["dropouts"] == "0.5, 0.2"
+    assert dict(fourth.stated)["reported accuracy"] == "none"
+    assert dict(fourth.assumed_values) == {
+        "epochs": "160",
+        "batch size": "128",
+        "dropout per hidden layer": "0.5 0.5 0.5 0.2 0.2 0.2",
+        "L2 penalty on": "the Linear layers 1, 2 and 3",
+        "changed from": "trial-3, the trial before",
+    }
+    assert (preset("digits").stated, preset("digits").after) == ((), None)
+
+
+def test_a_reference_trial_names_the_one_it_was_changed_from() -> None:
+    names = list(all_presets())
+    assert preset("trial-0").after is None
+    for name in names[2:]:
+        after = preset(name).after
+        assert after is not None and names.index(after) < names.index(name)
+    assert [preset(f"trial-{number}").after for number in (1, 13, 14, 19, 25)] == [
+        *("trial-0", "trial-9", "trial-13", "trial-18", "trial-24")
+    ]
+    assert dict(preset("trial-14").stated)["changed from"] == "trial-13"
+
+
 def test_what_changed_between_two_reference_trials_is_one_line() -> None:
     changes = differences(preset("trial-21").settings, preset("trial-22").settings)
     assert [str(change) for change in changes] == ["L2 lambda: 0.003 -> 0.005"]
