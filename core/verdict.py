@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import TrialbookError
 
@@ -62,6 +63,18 @@ class Verdict:
         images = f"{count:,} image{'s' if count != 1 else ''}"
         found = "more than chance" if self.is_distinguishable else "not distinguishable"
         return f"{self.points:+.2f} points: {images}, {found} (McNemar {p_text(self.p)})"
+
+
+def verdict_in(summary: Mapping[str, Any]) -> Verdict | None:
+    """Return the verdict that a trial's summary holds; None where it has none, or holds something else."""
+    values = summary.get("verdict")
+    if not isinstance(values, dict):
+        return None
+    counts = [values.get(name) for name in ("images", "gained", "lost")]
+    p = values.get("p")
+    if not all(type(count) is int and count >= 0 for count in counts) or type(p) not in (int, float) or not counts[0]:
+        return None
+    return Verdict(*counts, p)  # type: ignore[arg-type]
 
 
 def p_text(p: float) -> str:

@@ -18,7 +18,6 @@ StyleOf = Callable[[str], Style]
 
 _SAMPLES = {"solid": "⠤⠤⠤", "dashed": "⠤⠤ ⠤", "dotted": "⠄⠄⠄"}
 _LONG_TITLE = 24
-_GAP = 2
 _PLAIN_RANGE = (1e-4, 1e4)
 _SMALL_RATE = 0.01
 _ROUND_TO = {"cost": 4, "points": 2}
@@ -86,18 +85,19 @@ def readout(  # noqa: PLR0913, PLR0917 - everything that is read
     return parts
 
 
-def packed(parts: Sequence[Content], width: int, rows: int) -> list[Content]:
+def packed(parts: Sequence[Content], width: int, rows: int, gap: str = "  ") -> list[Content]:
     """Return parts as lines that fit into the width, none of them torn; an ellipsis stands for those without room.
 
     Args:
         parts: What to write, in order.
         width: Columns of a line.
         rows: The most lines.
+        gap: What stands between the parts of a line.
     """
     lines: list[Content] = []
     for part in parts:
-        if lines and lines[-1].cell_length + _GAP + part.cell_length <= width:
-            lines[-1] = Content.assemble(lines[-1], " " * _GAP, part)
+        if lines and lines[-1].cell_length + len(gap) + part.cell_length <= width:
+            lines[-1] = Content.assemble(lines[-1], gap, part)
         elif len(lines) < rows:
             lines.append(part)
         else:

@@ -67,9 +67,13 @@ class DiagnosisLine(Widget):
         found, suggestion, width = self.reading.found, self.reading.suggestion, self.size.width
         if not found:
             return Content.styled("the rules find nothing to change in these curves", "$text-muted")
-        more = Content.assemble((self._keys[1], "bold $text-accent"), " why" if len(found) == 1 else f" all {len(found)}")
+        more = Content.assemble(
+            (self._keys[1], "bold $text-accent"), " why" if len(found) == 1 else f" all {len(found)}"
+        )
         if self.size.height > 1:
-            change = self._change(suggestion) if suggestion is not None else Content.styled("no change to suggest", "dim")
+            change = (
+                self._change(suggestion) if suggestion is not None else Content.styled("no change to suggest", "dim")
+            )
             return Content("\n").join([_cut(safe(found[0].text), width), _beside(change, more, width)])
         if suggestion is None:
             return _beside(safe(found[0].text), more, width)

@@ -45,7 +45,9 @@ class TrialView(Vertical):
 
     def compose(self) -> ComposeResult:
         """Compose the two panels."""
-        yield Panel(CurvesPlot(), DiagnosisLine((self.owner.key_of("suggest"), self.owner.key_of("diagnoses"))), id="curves")
+        yield Panel(
+            CurvesPlot(), DiagnosisLine((self.owner.key_of("suggest"), self.owner.key_of("diagnoses"))), id="curves"
+        )
         yield Panel(FiguresScroller(Figures()), id="figures")
 
     @property
