@@ -107,7 +107,7 @@ class BeginScreen(_Chooser):
     """Answers with the name of a preset, or with a trial's id."""
 
     DEFAULT_CSS = """
-    BeginScreen ChoiceDetail { height: 8; }
+    BeginScreen ChoiceDetail { height: 9; }
     BeginScreen.-tall ChoiceDetail { height: 11; }
     """
     title_text = "Begin from a preset or a saved trial"

@@ -18,8 +18,11 @@ from tui.safe import safe
 from tui.widgets.trial_rows import figures_of, number
 
 _LABEL = 10  # columns
-_NOT_AGAIN = ("reported accuracy", "the log says")  # which the first line tells
+_TOLD = ("reported accuracy", "the log says")  # by the first line
+_FIRST = ("hidden layers", "dropouts", "L2 lambda", "learning rate", "batch size", "epochs", "input normalization")
 _LONGEST = 400  # characters of a text
+_MOST_ROWS = 3  # of one group
+_GAP = "   "
 
 
 class ChoiceDetail(Widget):
@@ -35,27 +38,33 @@ class ChoiceDetail(Widget):
         """Return the lines that there is room for."""
         if self.choice is None:
             return Content("")
-        width = max(self.size.width, 1)
-        lines = preset_lines(self.choice, width) if isinstance(self.choice, Preset) else trial_lines(self.choice, width)
-        return Content("\n").join(lines[: self.size.height])
+        width, rows = max(self.size.width, 1), self.size.height
+        if isinstance(self.choice, Preset):
+            lines = preset_lines(self.choice, width, rows)
+        else:
+            lines = trial_lines(self.choice, width)
+        return Content("\n").join(lines[:rows])
 
 
-def preset_lines(preset: Preset, width: int) -> list[Content]:
-    """Return what is known of a preset."""
+def preset_lines(preset: Preset, width: int, rows: int) -> list[Content]:
+    """Return what is known of a preset, in so many rows at most."""
     reported = preset.reported_accuracy
     heading = Content.assemble(
         safe(preset.name, "bold $primary"),
         "" if reported is None else (f"   reported accuracy {100 * reported:.2f} %", "bold"),
         safe(f"   {preset.about}"),
     )
-    stated = [pair for pair in preset.stated if pair[0] not in _NOT_AGAIN]
     lines = [heading.truncate(width, ellipsis=True)]
-    if preset.stated:
-        lines += _group("stated", "$text-success", stated, width)
-        lines += _group("assumed", "$text-warning", preset.assumed_values or (("nothing", ""),), width)
-    else:
-        lines += _group("settings", "$text-muted", _main_settings(preset.settings), width)
-    return lines
+    if not preset.stated:
+        return lines + _group("settings", "$text-muted", _main_settings(preset.settings), width, rows - 1)
+    assumed = _group("assumed", "$text-warning", preset.assumed_values or (("nothing", ""),), width, 3)
+    stated = sorted((pair for pair in preset.stated if pair[0] not in _TOLD), key=lambda pair: _place(pair[0]))
+    return lines + _group("stated", "$text-success", stated, width, max(rows - 1 - len(assumed), 1)) + assumed
+
+
+def _place(label: str) -> int:
+    """Return the place of what is stated in its order: what all trials of the history share comes last."""
+    return _FIRST.index(label) if label in _FIRST else len(_FIRST)
 
 
 def trial_lines(listed: Listed, width: int) -> list[Content]:
@@ -83,7 +92,7 @@ def trial_lines(listed: Listed, width: int) -> list[Content]:
     figures += [(key, str(summary[key])) for key in ("hidden", "source", "reason") if summary.get(key)]
     lines += _group("result", "$text-muted", figures, width)
     if about.note.strip():
-        lines += _group("note", "$text-muted", [(word, "") for word in about.note.split()], width, gap=" ")
+        lines += _group("note", "$text-muted", [(about.note.strip(), "")], width)
     return lines
 
 
@@ -104,15 +113,14 @@ def _main_settings(settings: Settings) -> list[tuple[str, str]]:
     return shown + [pair for pair in others if pair[0] not in known]
 
 
-def _group(label: str, style: str, pairs: Iterable[tuple[str, str]], width: int, gap: str = "   ") -> list[Content]:
-    """Return labels and values behind a heading, wrapped between them and indented."""
+def _group(
+    label: str, style: str, pairs: Iterable[tuple[str, str]], width: int, rows: int = _MOST_ROWS
+) -> list[Content]:
+    """Return labels and values behind a heading, wrapped between them and indented, in so many rows at most."""
     parts = [
-        Content.assemble(
-            safe(name, "$text-muted" if value else "", _LONGEST), safe(f" {value}" if value else "", "", _LONGEST)
-        )
+        Content.assemble(safe(name, "$text-muted" if value else "", _LONGEST), safe(f" {value}" if value else ""))
         for name, value in pairs
     ]
-    room = max(width - _LABEL, 1)
-    lines = packed(parts, room, 4, gap)
+    lines = packed(parts, max(width - _LABEL, 1), rows, _GAP)
     heads = [Content.styled(f"{label:<{_LABEL}}", style), *[Content(" " * _LABEL)] * len(lines)]
     return [Content.assemble(head, line) for head, line in zip(heads, lines, strict=False)]
