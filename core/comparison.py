@@ -180,8 +180,8 @@ def disagreements(first: Trial, second: Trial, epochs: tuple[int, int] | None = 
 def setting_rows(settings: Sequence[Settings]) -> list[SettingRow]:
     """Return the settings that are not the same in all, in the order of the table of fields.
 
-    Hidden layers are matched by their number. A row tells all widths at once. Where layers are missing, their other
-    settings are only told if they differ from those of the layer before, which would go on.
+    Hidden layers are matched by their number. A row tells all widths at once. Where a trial has fewer layers, the
+    other settings of those it lacks are only told if they differ from those of its last one, which would go on.
     """
     rows = []
     for path, field in FIELDS.items():
@@ -205,8 +205,9 @@ def _layer_rows(settings: Sequence[Settings]) -> list[SettingRow]:
                 continue
             goes_on = [show_value(getattr(net[min(number, len(net)) - 1], name)) if net else MISSING for net in nets]
             values = [text if number <= len(net) else MISSING for text, net in zip(goes_on, nets, strict=True)]
+            compared = [text for text in goes_on if text != MISSING]
             rows += _row_if_different(
-                f"model.hidden.{number}.{name}", f"{field.label} of layer {number}", values, goes_on
+                f"model.hidden.{number}.{name}", f"{field.label} of layer {number}", values, compared
             )
     return rows
 
@@ -214,7 +215,7 @@ def _layer_rows(settings: Sequence[Settings]) -> list[SettingRow]:
 def _row_if_different(
     path: str, label: str, values: Sequence[str], compared: Sequence[str] | None = None
 ) -> list[SettingRow]:
-    return [SettingRow(path, label, tuple(values))] if len(set(compared or values)) > 1 else []
+    return [SettingRow(path, label, tuple(values))] if len(set(values if compared is None else compared)) > 1 else []
 
 
 def _column(trial: Trial) -> Column:

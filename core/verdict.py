@@ -120,6 +120,18 @@ def trial_verdict(before: Trial, after: Trial, epochs: tuple[int, int] | None = 
         return None
 
 
+def stored_verdict(summary: Mapping[str, Any]) -> Verdict | None:
+    """Return the verdict against its parent that a trial's summary holds; None where there is none to be read."""
+    values = summary.get("verdict")
+    if not isinstance(values, dict):
+        return None
+    counts = [count for name in ("images", "gained", "lost") if type(count := values.get(name)) is int and count >= 0]
+    p = values.get("p")
+    if len(counts) < 3 or counts[0] == 0 or not isinstance(p, int | float):  # noqa: PLR2004 - of three names
+        return None
+    return Verdict(*counts, float(p))
+
+
 def same_test_set(before: Trial, after: Trial) -> bool:
     """Return whether two trials were tested on the same images in the same order.
 

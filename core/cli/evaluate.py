@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from core.cli.output import cell, loading_progress, percent, print_table, remark, say, table
+from core.cli.output import cell, loading_progress, percent, print_matrix, print_table, remark, say, table
 from core.data.catalog import absolute_source
 from core.settings import Settings, change_settings
-from core.text import one_line_json, printable
+from core.text import one_line_json
 from core.trials.store import find_trial
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from core.saved_model import SavedModel
 
 _SETTABLE = ("data.normalization", "data.mean", "data.std", "data.image_size")
-_WIDEST_MATRIX = 20
 _SHOWN_MISTAKES = 5
 
 
@@ -114,20 +113,11 @@ def _show(result: Evaluation, saved: SavedModel, data: Dataset) -> None:
         scores.add_row(cell(score.name), f"{score.images:,}", *numbers)
     print_table(scores)
     say("")
-    if len(result.classes) <= _WIDEST_MATRIX:
-        _show_matrix(result)
+    print_matrix(result.classes, result.confusion_matrix)
+    say("")
     if result.most_confident_mistakes:
         say("most confident mistakes:", style="bold")
     for mistake in result.most_confident_mistakes[:_SHOWN_MISTAKES]:
         where = mistake.file or f"image {mistake.index}"
         say(f"  {where}: {mistake.true}, taken for {mistake.predicted} with {percent(mistake.confidence, 1)}")
     say(f"Accuracy on test set : {100 * result.accuracy:.4f}%")
-
-
-def _show_matrix(result: Evaluation) -> None:
-    names = [printable(name, 8) for name in result.classes]
-    matrix = table("true \\ predicted", *(f">{name}" for name in names))
-    for name, row in zip(result.classes, result.confusion_matrix, strict=True):
-        matrix.add_row(cell(name), *(str(count) if count else "·" for count in row))
-    print_table(matrix)
-    say("")

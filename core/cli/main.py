@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "Evaluate a saved trial or a file of weights on its test set.",
     "trials": "List the saved trials.",
     "show": "Show one saved trial.",
+    "compare": "Compare two to eight saved trials.",
     "presets": "List the presets.",
     "data": "List the data sets, or download one.",
 }

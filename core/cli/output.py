@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -25,6 +25,7 @@ from core.text import printable
 out = Console(highlight=False, soft_wrap=True)
 _WIDE = 110  # columns
 _ID_WIDTH = 22
+_WIDEST_MATRIX = 20  # classes
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -65,6 +66,16 @@ def is_wide() -> bool:
 def print_table(new: Table) -> None:
     """Print a table, as wide as the terminal or, where there is none, as it needs to be."""
     out.print(new, soft_wrap=False) if sys.stdout.isatty() else Console(width=200, highlight=False).print(new)
+
+
+def print_matrix(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
+    """Print a confusion matrix, rows true; nothing where there are too many classes for any screen."""
+    if len(classes) > _WIDEST_MATRIX:
+        return
+    matrix = table("true \\ predicted", *(f">{printable(name, 8)}" for name in classes))
+    for name, row in zip(classes, counts, strict=True):
+        matrix.add_row(cell(name), *(str(count) if count else "·" for count in row))
+    print_table(matrix)
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:

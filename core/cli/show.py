@@ -7,31 +7,45 @@ from pathlib import Path
 
 import click
 
-from core.cli.output import cell, percent, print_table, remark, say, table
+from core.cli.output import cell, percent, print_matrix, print_table, remark, say, table
 from core.cli.trials import result_of
+from core.diagnosis import diagnose_trial
 from core.epoch import Epoch
+from core.scrub import Moment, moment
 from core.settings import settings_to_toml
 from core.text import one_line_json
+from core.trials.lineage import ancestors
 from core.trials.store import Listed, find_trial, listed_trial
+from core.verdict import EXPLAINED, stored_verdict
 
 
 @click.command()
 @click.argument("text", metavar="TRIAL")
+@click.option(
+    "--epoch", type=click.IntRange(1), metavar="N", help="Only how it classified the test images after epoch N."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the trial as JSON, and nothing else.")
 @click.pass_obj
-def show(home: Path, text: str, *, as_json: bool) -> None:
-    """Show one saved trial: settings, history, result, and what it ran on.
+def show(home: Path, text: str, *, epoch: int | None, as_json: bool) -> None:
+    """Show one saved trial: result, where it comes from, what its curves show, settings, history, what it ran on.
 
     TRIAL is an id or its beginning or end, a name, a trial's directory, or "last".
     """
     trial = find_trial(home, text)
+    if epoch is not None:
+        _show_moment(moment(trial, epoch), as_json)
+        return
     settings, ran_on = trial.settings(), trial.ran_on()
     history, problems = trial.history()
     listed = listed_trial(trial)
     for problem in problems:
         remark(problem)
+    found = diagnose_trial(trial)
+    lineage = ancestors(home, _parent(listed))
     if as_json:
         told = {
+            "lineage": lineage,
+            "diagnosis": [dataclasses.asdict(each) for each in found],
             "settings": settings.model_dump(mode="json"),
             "history": [dataclasses.asdict(epoch) for epoch in history],
             "result": result_of(listed),
@@ -39,7 +53,9 @@ def show(home: Path, text: str, *, as_json: bool) -> None:
         }
         print(one_line_json(told))  # noqa: T201 - the output
         return
-    _show_result(listed)
+    _show_result(listed, lineage)
+    for number, each in enumerate(found):
+        say(f"{'' if number else 'curves':<9} {each}")
     say("")
     for line in settings_to_toml(settings).splitlines():
         if not line.startswith("#"):
@@ -48,12 +64,40 @@ def show(home: Path, text: str, *, as_json: bool) -> None:
     _show_history(history)
 
 
-def _show_result(listed: Listed) -> None:
+def _parent(listed: Listed) -> str | None:
+    parent = listed.summary.get("parent")
+    return parent if isinstance(parent, str) else None
+
+
+def _show_moment(then: Moment, as_json: bool) -> None:
+    if as_json:
+        told = {
+            "epoch": then.epoch,
+            "images": then.images,
+            "accuracy": then.accuracy,
+            "classes": then.classes,
+            "confusion_matrix": then.confusion.tolist(),
+        }
+        print(one_line_json(told))  # noqa: T201 - the output
+        return
+    say(f"epoch {then.epoch}: {percent(then.accuracy)} of {then.images:,} test images classified rightly")
+    print_matrix(then.classes, then.confusion.tolist())
+
+
+def _show_result(listed: Listed, lineage: list[str]) -> None:
     result = result_of(listed)
-    for name in ("id", "name", "note", "status", "reason", "created", "parent"):
+    for name in ("id", "name", "note", "status", "reason", "created"):
         if result.get(name):
             say(f"{name:<9} {result[name]}")
     say(f"{'files':<9} {listed.trial.directory}")
+    if lineage:
+        say(f"{'from':<9} {', which is from '.join(lineage)}")
+    if result.get("changes"):
+        say(f"{'changed':<9} {result['changes']}")
+    verdict = stored_verdict(listed.summary)
+    if verdict is not None:
+        say(f"{'verdict':<9} {verdict}")
+        say(f"{'':<9} {EXPLAINED}")
 
 
 def _show_history(history: list[Epoch]) -> None:

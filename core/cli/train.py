@@ -21,6 +21,7 @@ from core.cli.options import Chosen, chosen_settings, trial_options
 from core.cli.output import bar, err, loading_progress, out, percent, remark, say
 from core.control import Control
 from core.data.catalog import DataShape
+from core.diagnosis import diagnose_trial
 from core.epoch import Epoch
 from core.errors import TrialbookError
 from core.events import EpochFinished, Event, Finished, Outcome, Progress, Started
@@ -197,5 +198,7 @@ def _conclude(event: Finished, images: int, rows: Console) -> None:
     low, high = accuracy_interval(round(last.test_accuracy * images), images)
     say(f"best epoch {best.epoch}: test cost {best.test_cost:.4f}, {percent(best.test_accuracy)}", to=rows)
     say(f"last epoch {last.epoch}: 95 % interval of the accuracy {percent(low)} to {percent(high)}", to=rows)
+    for found in diagnose_trial(event.trial)[:1]:
+        say(str(found), to=rows)
     say(f"saved in {event.trial.directory}; `trialbook evaluate {event.trial.id}` tells more", to=rows)
     say(f"Accuracy on test set : {100 * last.test_accuracy:.4f}%", to=rows, style="bold")

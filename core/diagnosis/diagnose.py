@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.data.catalog import known_shape
-from core.diagnosis.rules import RULES
+from core.diagnosis.fitting import THEN, healthy
+from core.diagnosis.learning import FIRST
 from core.diagnosis.series import Curves
 from core.diagnosis.values import Diagnosis, Suggestion
 from core.epoch import Epoch
@@ -18,9 +19,10 @@ def diagnose(
 ) -> list[Diagnosis]:
     """Return what the curves show, the most important first; [] where they are too short to tell anything.
 
-    The order: what makes all else unreadable (a learning rate too high, dead units, nothing learnt), then overfitting,
-    then what holds the network back (dropout, L2 lambda, its size), then a training that ended too early. The first
-    that has a suggestion is the one to try next.
+    What makes the rest unreadable (a learning rate too high, dead units, nothing learnt) stands alone. Otherwise the
+    order is: overfitting, then what holds the network back (L2 lambda, dropout, its size), then a training that ended
+    too early, then a wide gap. The first that has a suggestion is the one to try next. Where no rule finds anything,
+    one line says so.
 
     Args:
         history: The complete epochs; the training may still be going on.
@@ -30,7 +32,11 @@ def diagnose(
     """
     shape = known_shape(settings)
     curves = Curves(tuple(history), settings, classes or (shape.classes if shape else None), reason)
-    return [found for rule in RULES if (found := rule(curves)) is not None]
+    for rules in (FIRST, THEN, (healthy,)):
+        found = [each for rule in rules if (each := rule(curves)) is not None]
+        if found:
+            return found
+    return []
 
 
 def diagnose_trial(trial: Trial) -> list[Diagnosis]:

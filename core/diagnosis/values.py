@@ -35,3 +35,7 @@ class Diagnosis:
     text: str
     numbers: Mapping[str, float]
     suggestion: Suggestion | None = None
+
+    def __str__(self) -> str:
+        """Return the sentence with what to do next."""
+        return self.text if self.suggestion is None else f"{self.text}; next: {self.suggestion.words}"

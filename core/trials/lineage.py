@@ -24,6 +24,23 @@ def parent_trial(home: Path, parent: str | None) -> Trial | None:
         return None
 
 
+def ancestors(home: Path, parent: str | None) -> list[str]:
+    """Return where a trial comes from, the parent first: trials' ids, and at the end a preset or what is gone.
+
+    The chain ends where a trial names itself as an ancestor, as only a file that somebody wrote can.
+    """
+    chain: list[str] = []
+    while parent is not None and parent not in chain:
+        chain.append(parent)
+        trial = parent_trial(home, parent)
+        try:
+            above = None if trial is None else trial.summary().get("parent")
+        except TrialbookError:
+            above = None
+        parent = above if isinstance(above, str) else None
+    return chain
+
+
 def changes_since_parent(home: Path, parent: str | None, settings: Settings) -> list[Change]:
     """Return what differs from the parent's settings; [] where there is no parent or it cannot be read."""
     if parent is None:

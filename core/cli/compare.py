@@ -1,0 +1,121 @@
+"""`trialbook compare`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from core.cli.output import cell, percent, print_table, remark, say, table
+from core.comparison import Column, Comparison
+from core.comparison import compare as compare_trials
+from core.text import one_line_json
+from core.trials.store import find_trial
+from core.verdict import EXPLAINED
+
+
+def _cost(value: float) -> str:
+    return f"{value:.4f}"
+
+
+_RESULTS: Sequence[tuple[str, str, Callable[[Any], str]]] = (
+    ("epoch", "epochs", str),
+    ("validation_accuracy", "validation accuracy", percent),
+    ("test_accuracy", "test accuracy", percent),
+    ("test_cost", "test cost", _cost),
+    ("train_cost", "train cost", _cost),
+    ("gap", "gap", "{:+.4f}".format),
+    ("best_epoch", "best epoch", str),
+    ("best_test_accuracy", "its test accuracy", percent),
+    ("best_test_cost", "its test cost", _cost),
+    ("parameters", "parameters", "{:,}".format),
+    ("seconds", "seconds", "{:,.1f}".format),
+)
+
+
+@click.command()
+@click.argument("texts", metavar="TRIAL TRIAL...", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON, and nothing else.")
+@click.pass_obj
+def compare(home: Path, texts: tuple[str, ...], *, as_json: bool) -> None:
+    """Compare two to eight saved trials: results, the settings that differ, and which differences are real.
+
+    TRIAL is an id or its beginning or end, a name, a trial's directory, or "last".
+    """
+    found = compare_trials([find_trial(home, text) for text in texts])
+    for text in found.remarks:
+        remark(text)
+    if as_json:
+        print(one_line_json(_as_plain(found)))  # noqa: T201 - the output
+        return
+    _show_results(found)
+    _show_settings(found)
+    _show_verdicts(found)
+
+
+def _as_plain(found: Comparison) -> dict[str, Any]:
+    ids = [column.id for column in found.columns]
+    return {
+        "trials": [
+            {name: value for name, value in _fields(column).items() if name != "trial"} for column in found.columns
+        ],
+        "best": {name: [ids[at] for at in places] for name, places in found.best.items()},
+        "settings": [dataclasses.asdict(row) for row in found.settings],
+        "verdicts": [
+            {
+                "first": ids[first],
+                "second": ids[second],
+                "verdict": None if verdict is None else {**dataclasses.asdict(verdict), "points": verdict.points},
+            }
+            for (first, second), verdict in found.verdicts.items()
+        ],
+        "remarks": list(found.remarks),
+    }
+
+
+def _fields(column: Column) -> dict[str, Any]:
+    return {field.name: getattr(column, field.name) for field in dataclasses.fields(column)}
+
+
+def _show_results(found: Comparison) -> None:
+    for number, column in enumerate(found.columns, 1):
+        say(f"{number}  {column.id}  {column.status}  {column.name}".rstrip())
+    say("")
+    rows = table("", *(f">{number}" for number in range(1, len(found.columns) + 1)))
+    for name, label, shown in _RESULTS:
+        values = [getattr(column, name) for column in found.columns]
+        if all(value is None for value in values):
+            continue
+        best = found.best.get(name, ())
+        rows.add_row(
+            label,
+            *(
+                cell("-" if value is None else f"{shown(value)}{' *' if at in best else '  '}", "bold" * (at in best))
+                for at, value in enumerate(values)
+            ),
+        )
+    print_table(rows)
+    say("* the best; gap: test cost minus train cost, at the last epoch as all but the best epoch's")
+    say("")
+
+
+def _show_settings(found: Comparison) -> None:
+    if not found.settings:
+        say("the settings are the same")
+    else:
+        rows = table("settings that differ", *(f">{number}" for number in range(1, len(found.columns) + 1)))
+        for row in found.settings:
+            rows.add_row(row.label, *(cell(value) for value in row.values))
+        print_table(rows)
+    say("")
+
+
+def _show_verdicts(found: Comparison) -> None:
+    for (first, second), verdict in found.verdicts.items():
+        if verdict is not None:
+            say(f"{second + 1} against {first + 1}: {verdict}")
+    if any(verdict is not None for verdict in found.verdicts.values()):
+        say(EXPLAINED)
