@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.accuracy import accuracy_interval
 from core.errors import TrialError
+from core.scrub import confusion_of
 from core.trials.trial import PREDICTIONS, RAN_ON, TEST_LABELS, Trial
 from core.verdict import Verdict, verdict_on
 
@@ -88,11 +89,7 @@ def read_film(trial: Trial) -> Film:
 
 def frame_of(film: Film, epoch: int) -> Frame:
     """Return one epoch of a film, counted from 1."""
-    import numpy as np  # noqa: PLC0415 - the screens that import this module are opened without it
-
-    predicted, count = film.predictions[epoch - 1], len(film.classes)
-    cells = film.labels.astype(np.int64) * count + predicted
-    matrix = np.bincount(cells, minlength=count * count).reshape(count, count)
+    matrix = confusion_of(film.labels, film.predictions[epoch - 1], len(film.classes))
     right, totals = matrix.diagonal(), matrix.sum(axis=1)
     found = zip(right.tolist(), totals.tolist(), strict=True)
     return Frame(

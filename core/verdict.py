@@ -65,18 +65,6 @@ class Verdict:
         return f"{self.points:+.2f} points: {images}, {found} (McNemar {p_text(self.p)})"
 
 
-def verdict_in(summary: Mapping[str, Any]) -> Verdict | None:
-    """Return the verdict that a trial's summary holds; None where it has none, or holds something else."""
-    values = summary.get("verdict")
-    if not isinstance(values, dict):
-        return None
-    counts = [values.get(name) for name in ("images", "gained", "lost")]
-    p = values.get("p")
-    if not all(type(count) is int and count >= 0 for count in counts) or type(p) not in (int, float) or not counts[0]:
-        return None
-    return Verdict(*counts, p)  # type: ignore[arg-type]
-
-
 def p_text(p: float) -> str:
     """Return a p-value as people write it: "p = 0.03", "p < 0.001"."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"  # noqa: PLR2004
