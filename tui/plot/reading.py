@@ -48,7 +48,7 @@ def title(run: Run, view: View, extent: int, style_of: StyleOf) -> Content:
 
 def legend(run: Run, parent: Run | None, overlays: Sequence[Run], view: View, style_of: StyleOf) -> list[Content]:
     """Return a sample of each curve's line with its name, the best epoch's mark, and the other trials' signs."""
-    drawn = [("train", "dashed", "train"), ("test", "solid", "test")]
+    drawn = [] if run.is_title else [("train", "dashed", "train"), ("test", "solid", "test")]
     if any(epoch.validation_cost is not None for epoch in run.history):
         drawn.append(("validation", "dotted", "validation"))
     parts = [Content.assemble((f"{_SAMPLES[dash]} ", style_of(role)), name) for role, dash, name in drawn]
@@ -68,9 +68,9 @@ def readout(  # noqa: PLR0913, PLR0917 - everything that is read
     """Return the exact values of all trials at an epoch, not smoothed, as parts of a line or two."""
     epoch = epoch_of(run, number)
     parts = [Content.styled(f"epoch {number}", style_of("title"))]
-    if epoch is None:
+    if epoch is None and not run.is_title:
         parts.append(Content.styled("not reached" if number <= run.epochs else "not planned", style_of("quiet")))
-    else:
+    elif epoch is not None:
         parts += _own(epoch, view, style_of)
     if parent is not None and view.parent:
         other = epoch_of(parent, number)

@@ -286,6 +286,8 @@ class CurvesPlot(Widget, can_focus=True):
         """Grey out what would change nothing."""
         if action in ("crosshair", "crosshair_to", "quantity", "smooth", "zoom", "pan", "all_epochs"):
             return True if self._run is not None else None
+        if action == "penalty" and self._run is not None and self._run.is_title:
+            return None  # there is no train cost
         if action in ("penalty", "log"):
             return True if self._run is not None and self.view.quantity == "cost" else None
         if action == "parent":

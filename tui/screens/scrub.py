@@ -73,7 +73,7 @@ class ScrubScreen(Page):
     def __init__(self, trial_id: str) -> None:
         """Make the screen, which reads the trial as soon as it is shown."""
         super().__init__()
-        self._id = trial_id
+        self._trial_id = trial_id
         self._reader: Worker[_Loaded] | None = None
         self._loaded: _Loaded | None = None
         self._frame: Frame | None = None
@@ -92,7 +92,7 @@ class ScrubScreen(Page):
         """Read the trial."""
         self.query_one(Matrix).has_images = False
         self.query_one(FilmStrip).focus()
-        home, name = cast("TrialbookApp", self.app).home, self._id
+        home, name = cast("TrialbookApp", self.app).home, self._trial_id
         self.query_one("#film-title", Static).update(safe(f"Reading {name} …", "bold"))
         self._reader = self.run_worker(lambda: _read(home, name), name="film", thread=True, exit_on_error=False)
 
