@@ -212,9 +212,9 @@ ACTIONS = (
     *_moves("pictures", "picture"),
     *_pages("pictures"),
     Action("pictures.all", "pictures", "0", "all_mistakes", "Mistakes", "the most confident mistakes again", 10),
-    Action("comparison.trials", "comparison", "t", "trials", "Trials", "choose the trials to compare", 12),
+    Action("comparison.trials", "comparison", "t", "trials", "Trials", "choose the trials to compare", 31),
     Action(
-        "comparison.swap", "comparison", "x", "swap", "Swap", "the images that only the other of the two has right", 11
+        "comparison.swap", "comparison", "x", "swap", "Swap", "the images that only the other of the two has right", 30
     ),
     Action(
         "comparison.alone",

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tui.app import TrialbookApp
 
 _PANELS = {"curves": "Curves", "table": "Results and settings", "pairs": "Verdicts", "pictures": "Images"}
-_EXPLAINING = 40  # rows of the terminal from which there is room to explain the test
+_EXPLAINING = 50  # rows of the terminal from which there is room to explain the test
 _TWO = (110, 28)  # columns and rows from which all panels are shown at once
 
 
