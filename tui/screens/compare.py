@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
+from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from tui.app import TrialbookApp
 
 _PANELS = {"curves": "Curves", "table": "Results and settings", "pairs": "Verdicts", "pictures": "Images"}
+_TITLE = 24  # characters of a trial's name
 _EXPLAINING = 50  # rows of the terminal from which there is room to explain the test
 _TWO = (110, 28)  # columns and rows from which all panels are shown at once
 
@@ -64,25 +66,23 @@ class CompareScreen(Page):
     """Reads the trials in workers; each panel is filled as soon as there is something to show in it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("comparison")]
-    CSS = """
+    DEFAULT_CSS = """
     CompareScreen #compare-title { height: 1; padding: 0 1; background: $panel; }
     CompareScreen #compare-remarks { height: auto; max-height: 3; padding: 0 1; display: none; }
     CompareScreen #compare-tabs { height: 1; padding: 0 1; display: none; link-style: none; }
     CompareScreen.-tabs #compare-tabs { display: block; }
     CompareScreen #compare-panels { width: 1fr; height: 1fr; layout: horizontal; }
-    CompareScreen #compare-left { width: 4fr; }
-    CompareScreen #compare-right { width: 3fr; }
-    CompareScreen .panel { width: 1fr; height: 1fr; border: round $foreground 40%; }
+    CompareScreen #compare-left { width: 7fr; }
+    CompareScreen #compare-right { width: 4fr; }
+    CompareScreen .panel { width: 1fr; height: 1fr; border: round $foreground 40%; border-title-color: $foreground; }
     CompareScreen .panel:focus-within {
         border: round $accent; border-title-color: $accent; border-title-style: bold;
     }
-    CompareScreen #table-panel { height: auto; max-height: 55%; }
-    CompareScreen CompareTable { height: auto; max-height: 100%; }
     CompareScreen #pairs-panel { height: auto; }
-    CompareScreen.-tabs #table-panel, CompareScreen.-tabs #pairs-panel { height: 1fr; max-height: 100%; }
-    CompareScreen.-tabs CompareTable { height: 1fr; }
+    CompareScreen.-tabs #pairs-panel { height: 1fr; }
+    CompareScreen CompareTable { height: 1fr; }
     CompareScreen .words { padding: 0 1; height: auto; }
-    CompareScreen #table-words { height: 2; border-top: none; color: $text-muted; }
+    CompareScreen #table-words { height: 2; color: $text-muted; }
     CompareScreen #pictures-words { max-height: 3; text-style: bold; }
     """
 
@@ -162,15 +162,15 @@ class CompareScreen(Page):
     def _take_curves(self, read: _Curves) -> None:
         self._trials = read.trials
         self.query_one(CurvesPlot).show(Run(f"{len(read.runs)} trials", (), 0), overlays=read.runs)
-        self._say_title([short_title(run) for run in read.runs])
+        self._say_title([short_title(run, _TITLE) for run in read.runs])
         self._work("all", partial(read_comparison, read.trials))
 
     def _say_title(self, titles: list[str]) -> None:
         plot = self.query_one(CurvesPlot)
         parts = [Content.styled(f"Compare {len(self._ids)} trials", "bold $accent")]
         for at, title in enumerate(titles):
-            sign = Content.styled(overlay_sign(at), plot.get_visual_style(f"curves--{overlay_role(at)}"))
-            parts.append(Content.assemble(sign, f" {title}"))
+            colour = plot.get_visual_style(f"curves--{overlay_role(at)}").foreground
+            parts.append(Content.assemble((overlay_sign(at), Style(foreground=colour, bold=True)), f" {title}"))
         self.query_one("#compare-title", Static).update(Content("   ").join(parts))
 
     def _say_remarks(self, remarks: list[str], mark: str = "!", style: str = "$text-warning") -> None:
@@ -208,10 +208,10 @@ class CompareScreen(Page):
         if verdict is None:
             lines.append(safe("they were not tested on the same images, or one has no complete epoch", "$text-warning"))
         else:
-            counts = f"right only in {overlay_sign(pair[1])}: {verdict.gained:,}, only in {overlay_sign(pair[0])}:"
-            lines += [safe(verdict), Content.styled(f"{counts} {verdict.lost:,}", "$text-muted")]
-        lines.append(Content.styled("the row's trial is + better, - worse, ≈ not distinguishable", "$text-muted"))
-        if self.size.height >= _EXPLAINING:
+            signs = [overlay_sign(at) for at in pair]
+            counts = f"right only in {signs[1]}: {verdict.gained:,}, only in {signs[0]}: {verdict.lost:,}"
+            lines += [safe(verdict), Content.styled(counts, "$text-muted")]
+        if self._is_small or self.size.height >= _EXPLAINING:
             lines.append(Content.styled(EXPLAINED, "$text-muted"))
         self.query_one("#pairs-words", Static).update(Content("\n").join(lines))
         self._pair = None
@@ -250,7 +250,7 @@ class CompareScreen(Page):
             return
         count, other = len(pair.only[side]), len(pair.only[1 - side])
         sign, other_sign = overlay_sign(pair.pair[side]), overlay_sign(pair.pair[1 - side])
-        panel.border_title = f"Right only in {sign}: {count:,}   (x only in {other_sign}: {other:,})"
+        panel.border_title = f"Only {sign} right: {count:,}  (x: only {other_sign}: {other:,})"
         if self._images is None:
             waiting = "the images cannot be shown" if self._image_problem else "loading the images …"
             pictures.show(none, (), lambda _index: nowhere(), empty=waiting)
@@ -279,10 +279,14 @@ class CompareScreen(Page):
         """Arrange the panels anew."""
         self._arrange()
 
+    @property
+    def _is_small(self) -> bool:
+        """Whether there is room for one panel only."""
+        return self.size.width < _TWO[0] or self.size.height < _TWO[1]
+
     def _arrange(self) -> None:
         """Show all panels, or one of them under a line of tabs."""
-        columns, rows = self.size
-        single = self._is_alone or columns < _TWO[0] or rows < _TWO[1]
+        single = self._is_alone or self._is_small
         self.set_class(single, "-tabs")
         for name in _PANELS:
             self.query_one(f"#{name}-panel").display = not single or name == self._current
@@ -291,6 +295,7 @@ class CompareScreen(Page):
         self.query_one("#compare-tabs", Static).update(tab_line(_PANELS, self._current))
         if self._comparison is not None and (not single or self._current == "pictures"):
             self._load_images()
+        self.call_after_refresh(self._row_moved)  # which is wrapped to the width
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Remember which panel is in use."""
@@ -326,7 +331,9 @@ class CompareScreen(Page):
         self.action_show_panel("pictures")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's
-        """Offer to swap the images only where there are some."""
+        """Offer to swap the images only where there are some, and more room only where there is."""
+        if action == "alone":
+            return not self._is_small
         return action != "swap" or self._pair is not None
 
     def action_swap(self) -> None:
@@ -356,6 +363,9 @@ class CompareScreen(Page):
 def _panel(name: str, *content: Widget) -> ComposeResult:
     with Vertical(id=f"{name}-panel", classes="panel") as panel:
         panel.border_title = _PANELS[name]
+        if name == "pairs":
+            panel.border_title += ": row against column"
+            panel.border_subtitle = "+ better  - worse  ≈ within chance"
         yield from content
 
 

@@ -51,12 +51,14 @@ class ScrubScreen(Page):
     """Shows one epoch of a trial at a time, from what is stored with it: no weights, no data set."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("scrub")]
-    CSS = """
+    DEFAULT_CSS = """
     ScrubScreen #film-title { height: 1; padding: 0 1; background: $panel; }
     ScrubScreen #film-now { height: 2; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     ScrubScreen #film-panels { height: auto; max-height: 15; }
     ScrubScreen.-tall #film-panels { max-height: 65%; }
-    ScrubScreen .panel { height: auto; max-height: 100%; border: round $foreground 40%; }
+    ScrubScreen .panel {
+        height: auto; max-height: 100%; border: round $foreground 40%; border-title-color: $foreground;
+    }
     ScrubScreen .panel:focus-within {
         border: round $accent; border-title-color: $accent; border-title-style: bold;
     }

@@ -21,6 +21,7 @@ from tui.actions import bindings
 from tui.widgets.cells import fit
 
 _LEAST, _MOST = 7, 18  # cells of a column
+_CROWDED = 10  # the most cells of a column where there is no room for all: the screen writes the line in full elsewhere
 _LONGEST_TITLE = 14
 _LONGEST_LABEL = 24
 _GUTTER = 1  # for the cursor's mark
@@ -57,8 +58,8 @@ class CompareTable(ScrollView):
     CompareTable > .compare-table--heading { color: $primary; text-style: bold; }
     CompareTable > .compare-table--label { color: $text-muted; }
     CompareTable > .compare-table--best { color: $text-success; text-style: bold; }
-    CompareTable > .compare-table--cursor { background: $block-cursor-blurred-background; }
-    CompareTable:focus > .compare-table--cursor { background: $boost; text-style: bold; }
+    CompareTable > .compare-table--cursor { background: $boost; }
+    CompareTable:focus > .compare-table--cursor { background: $block-cursor-blurred-background; text-style: bold; }
     CompareTable:nocolor:focus > .compare-table--cursor { text-style: bold reverse; }
     """
 
@@ -79,7 +80,7 @@ class CompareTable(ScrollView):
         self._titles, self._rows = tuple(titles), tuple(rows)
         self._cursor = self._first = 0
         self._label_width = min(max((cell_len(row.label) for row in rows), default=0), _LONGEST_LABEL)
-        self._widths = [self._width_of(at) for at in range(len(self._titles))]
+        self._measure()
         self.virtual_size = Size(0, len(self._rows) + 1)
         self.scroll_to(y=0, animate=False, force=True)
         self.refresh()
@@ -90,10 +91,21 @@ class CompareTable(ScrollView):
         """The line under the cursor."""
         return self._rows[self._cursor] if self._rows else None
 
-    def _width_of(self, column: int) -> int:
-        values = [cell_len(printable(row.values[column], 80)) for row in self._rows if row.values]
-        title = min(cell_len(printable(self._titles[column], 80)), _LONGEST_TITLE)
-        return min(max(title, max(values, default=0) + 1, _LEAST), _MOST) + 1
+    def _measure(self) -> None:
+        """Make the columns as wide as their texts, or narrower where there is no room."""
+        room, widths = self.size.width - _GUTTER - self._label_width, self._natural()
+        if sum(widths) > room:
+            widths = [min(width, _CROWDED + 2) for width in widths]
+        self._widths = widths
+
+    def _natural(self) -> list[int]:
+        """Return the columns' widths where there is room for all."""
+        widths = []
+        for column, name in enumerate(self._titles):
+            values = (cell_len(printable(row.values[column], 80)) for row in self._rows if row.values)
+            title = min(cell_len(printable(name, 80)), _LONGEST_TITLE)
+            widths.append(min(max(title, max(values, default=0), _LEAST), _MOST) + 2)
+        return widths
 
     def _shown(self) -> range:
         """Return the columns that there is room for; one is always shown."""
@@ -162,6 +174,7 @@ class CompareTable(ScrollView):
     def on_resize(self) -> None:
         """Show the columns that there is room for now."""
         self._first = 0
+        self._measure()
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -175,7 +188,7 @@ class CompareTable(ScrollView):
             style = self.get_component_rich_style("compare-table--titles")
             before, after = "◂" if shown.start else "", "▸" if shown.stop < len(self._titles) else ""
             text = fit(before, _GUTTER + self._label_width, right=True)
-            text += "".join(" " + fit(self._titles[column], self._widths[column] - 1, right=True) for column in shown)
+            text += "".join(" " + fit(self._titles[at], self._widths[at] - 2, right=True) + " " for at in shown)
             return Strip([Segment(fit(text, width - 1) + (after or " "), style)], width)
         row = self._rows[at]
         if not row.values:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from rich.style import Style as RichStyle
 from textual import events
 from textual.binding import BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -56,6 +56,8 @@ class FilmStrip(Widget, can_focus=True):
         self._curve: Curve | None = None
         self._best = 0
         self._picture: Picture | None = None
+        self._strips: list[Strip] = []
+        self._strips_key: object = None
         self._drawer: Worker[Picture] | None = None
 
     def show(self, accuracies: Sequence[float], best: int) -> None:
@@ -97,16 +99,21 @@ class FilmStrip(Widget, can_focus=True):
         if picture is not None and picture.left <= event.x < picture.left + picture.columns:
             self.post_message(self.Moved(picture.epoch(event.x)))
 
-    def render_line(self, y: int) -> Strip:
-        """Draw a line of the curve with the position on it."""
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines, which are made again only if the drawing, the position or the theme has changed."""
         base = self.visual_style.rich_style
-        if self._picture is None or self._curve is None or y >= len(self._picture.characters):
-            return Strip.blank(self.size.width, base)
-        picture = with_crosshair(self._picture, [self._curve], self.position)
-        return strips_of(picture, self._styles(), base, self.size.width)[y]
+        styles = {role: self.get_visual_style(f"film-strip--{role}").rich_style for role in _ROLES}
+        key = (id(self._picture), self.position, self.size, base, *styles.values())
+        if key != self._strips_key and self._picture is not None and self._curve is not None:
+            picture = with_crosshair(self._picture, [self._curve], self.position)
+            self._strips, self._strips_key = strips_of(picture, styles, base, self.size.width), key
+        return super().render_lines(crop)
 
-    def _styles(self) -> dict[str, RichStyle]:
-        return {role: self.get_visual_style(f"film-strip--{role}").rich_style for role in _ROLES}
+    def render_line(self, y: int) -> Strip:
+        """Return one line of those that are ready."""
+        if y < len(self._strips):
+            return self._strips[y]
+        return Strip.blank(self.size.width, self.visual_style.rich_style)
 
 
 def _drawn(curve: Curve, best: int, size: tuple[int, int]) -> Picture:
