@@ -117,7 +117,8 @@ def stored_verdict(summary: Mapping[str, Any]) -> Verdict | None:
     p = values.get("p")
     if len(counts) < 3 or counts[0] == 0 or not isinstance(p, int | float):  # noqa: PLR2004 - of three names
         return None
-    return Verdict(*counts, float(p))
+    images, gained, lost = counts
+    return Verdict(images, gained, lost, float(p))
 
 
 def same_test_set(before: Trial, after: Trial) -> bool:

@@ -56,7 +56,7 @@ def test_train_json_is_a_line_per_event(trialbook: Trialbook, home: Path) -> Non
     assert finished["best_epoch"] in (1, 2)
     assert Path(finished["model"]) == home / "saved_models" / finished["trial"] / "model.pt"
     shown = trialbook("show", finished["trial"], "--json").json()
-    assert set(shown) == {"settings", "history", "result", "ran_on"}
+    assert set(shown) == {"settings", "history", "result", "ran_on", "lineage", "diagnosis"}
     assert [epoch["test_cost"] for epoch in shown["history"]] == [first["test_cost"], second["test_cost"]]
     assert (shown["result"]["name"], shown["result"]["note"]) == ("n", "why")
     assert shown["settings"]["model"]["hidden"][1]["width"] == 8
@@ -382,3 +382,62 @@ def test_printable_and_json_hold_no_control_character() -> None:
     assert len(printable("x" * 10_000, 100)) == 100
     with pytest.raises(ValueError, match="not JSON compliant"):
         one_line_json(float("nan"))
+
+
+def test_show_tells_where_a_trial_comes_from_and_what_its_curves_show(trialbook: Trialbook) -> None:
+    trialbook("train", *QUICK, "--name", "first", "--preset", "digits")
+    ran = trialbook("train", "--from", "first", "--epochs", "12", "--learning-rate", "1.0", "--name", EVIL)
+    said = next(line for line in ran.lines if line.startswith(("learning rate too high", "nothing learnt")))
+    assert "; next: lower the learning rate from 1 to 0.3, a third" in said
+    assert ran.lines[-1].startswith("Accuracy on test set")
+    shown = trialbook("show", "last")
+    assert (shown.status, shown.err) == (0, "")
+    assert harmless(shown.out)
+    first, _ = trialbook("trials", "--json").json()
+    lines = {line[:9].strip(): line[10:] for line in shown.lines[:12]}
+    assert lines["from"] == f"{first['id']}, which is from digits"
+    assert lines["changed"] == "learning rate: 0.001 -> 1; epochs: 2 -> 12"
+    assert re.match(r"[+-]\d+\.\d\d points: \d+ images?, ", lines["verdict"])
+    assert any("McNemar's exact test" in line for line in shown.lines)
+    assert lines["curves"] == said
+    told = trialbook("show", "last", "--json").json()
+    assert told["lineage"] == [first["id"], "digits"]
+    assert told["diagnosis"][0]["suggestion"]["changes"] == {"training.learning_rate": 0.3}
+
+
+def test_show_an_epoch(trialbook: Trialbook) -> None:
+    epochs = [event for event in trialbook("train", *QUICK, "--json").events() if event["event"] == "epoch"]
+    for number, epoch in enumerate(epochs, 1):
+        told = trialbook("show", "last", "--epoch", number, "--json").json()
+        assert (told["epoch"], told["images"], told["accuracy"]) == (number, 360, epoch["test_accuracy"])
+        assert sum(row[at] for at, row in enumerate(told["confusion_matrix"])) == round(360 * epoch["test_accuracy"])
+    shown = trialbook("show", "last", "--epoch", "2")
+    assert shown.lines[0] == f"epoch 2: {100 * epochs[1]['test_accuracy']:.2f} % of 360 test images classified rightly"
+    assert len(shown.lines) == 12
+    assert trialbook("show", "last", "--epoch", "3").complaints[0].endswith("holds no epoch 3")
+    assert trialbook("show", "last", "--epoch", "0").status == 2
+
+
+def test_compare_prints_results_settings_and_verdicts(trialbook: Trialbook) -> None:
+    trialbook("train", *QUICK, "--name", EVIL)
+    trialbook("train", "--hidden", "16", "--epochs", "9", "--name", "second")
+    first, second = trialbook("trials", "--json").json()
+    ran = trialbook("compare", first["id"], "second")
+    assert (ran.status, ran.err) == (0, "")
+    assert harmless(ran.out)
+    assert ran.lines[1] == f"2  {second['id']}  finished  second"
+    assert any(line.split() == ["hidden", "layers", "16-8", "16"] for line in ran.lines)
+    assert any(line.split() == ["epochs", "2", "9"] for line in ran.lines)
+    assert sum("*" in line for line in ran.lines if line.startswith("test accuracy")) == 1
+    assert any(line.startswith("2 against 1: +") and "McNemar" in line for line in ran.lines)
+    told = trialbook("compare", first["id"], "second", "--json").json()
+    assert set(told) == {"trials", "best", "settings", "verdicts", "remarks"}
+    assert [trial["id"] for trial in told["trials"]] == [first["id"], second["id"]]
+    assert told["best"]["test_accuracy"] == [second["id"]]
+    assert told["settings"][0] == {"path": "model.hidden", "label": "hidden layers", "values": ["16-8", "16"]}
+    (verdict,) = told["verdicts"]
+    assert (verdict["first"], verdict["second"], verdict["verdict"]["images"]) == (first["id"], second["id"], 360)
+    alone = trialbook("compare", "second")
+    assert (alone.status, alone.complaints) == (1, ["trialbook: 2 to 8 trials can be compared, not 1"])
+    twice = trialbook("compare", "second", second["id"])
+    assert twice.complaints == ["trialbook: a trial cannot be compared with itself: name each once"]

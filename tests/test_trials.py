@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,16 @@ def test_a_torn_last_line_is_not_yet_there(tmp_path: Path) -> None:
         assert read_history(path) == ([EPOCH], [])
     path.write_text("garbage\n" + line)
     assert read_history(path) == ([EPOCH], [f"{path}: line 1 is damaged and left out"])
+
+
+def test_a_line_from_before_dead_units_were_counted_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    body = json.dumps({name: value for name, value in dataclasses.asdict(EPOCH).items() if name != "dead_units"})[:-1]
+    path.write_text(f'{body}, "crc32": "{zlib.crc32(body.encode()):08x}"}}\n')
+    assert read_history(path) == ([EPOCH], [])
+    counted = dataclasses.replace(EPOCH, dead_units=0.25)
+    path.write_text(epoch_line(counted))
+    assert read_history(path) == ([counted], [])
 
 
 def test_a_trial_has_all_its_files(small: Settings, digits: Dataset, home: Path) -> None:

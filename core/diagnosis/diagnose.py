@@ -11,6 +11,7 @@ from core.diagnosis.series import Curves
 from core.diagnosis.values import Diagnosis, Suggestion
 from core.epoch import Epoch
 from core.settings import Settings
+from core.trials.store import listed_trial
 from core.trials.trial import Trial
 
 
@@ -40,7 +41,7 @@ def diagnose(
 
 
 def diagnose_trial(trial: Trial) -> list[Diagnosis]:
-    """Return what a saved trial's curves show, as `diagnose` does.
+    """Return what a saved trial's curves show, as `diagnose` does; a running one's as well.
 
     Raises:
         TrialError: A file of it cannot be read.
@@ -52,7 +53,7 @@ def diagnose_trial(trial: Trial) -> list[Diagnosis]:
         trial.history()[0],
         trial.settings(),
         classes=len(names) if isinstance(names, list) and names else None,
-        reason=str(trial.summary().get("reason", "")),
+        reason=str(listed_trial(trial).summary.get("reason", "")),  # a damaged summary tells none
     )
 
 

@@ -106,10 +106,11 @@ def dropout_too_strong(curves: Curves) -> Diagnosis | None:
     The L2 penalty and what label smoothing adds are subtracted. Where the images are fitted all the same, no harm is
     done.
     """
-    dropout, accuracy = changes.mean_dropout(curves.settings), curves.train_accuracy
     margin = _above(curves, curves.fit)
-    if margin is None or dropout == 0 or accuracy >= FITTED:
+    dropout = changes.mean_dropout(curves.settings)
+    if margin is None or dropout == 0 or curves.train_accuracy >= FITTED:
         return None
+    accuracy = curves.train_accuracy
     return Diagnosis(
         "dropout too strong",
         f"dropout too strong: with {dropout:.2g} on average the train cost (without L2 penalty) stays above the "
@@ -158,8 +159,8 @@ def _has_levelled_off(curves: Curves) -> bool:
 def still_improving(curves: Curves) -> Diagnosis | None:
     """The test cost falls until the end."""
     window, costs = curves.window, curves.held_out
-    fall, level = _improvement(curves, costs), median(costs[-window:])
-    if not fall or level > min(running_median(costs)[:-window]):
+    fall = _improvement(curves, costs)
+    if not fall or (level := median(costs[-window:])) > min(running_median(costs)[:-window]):
         return None
     done, planned = len(curves.history), curves.settings.training.epochs
     text = f"the {curves.held_out_name} fell by {fall:.2g} to {level:.3g} within the last {window} epochs"
@@ -203,11 +204,12 @@ def healthy(curves: Curves) -> Diagnosis | None:
     if len(curves.history) < LEAST_EPOCHS:
         return None
     lowest, end = min(running_median(curves.held_out)), median(curves.held_out[-curves.window :])
+    yet = "" if curves.is_complete else " yet"
     points = 100 * (curves.train_accuracy - curves.held_out_accuracy)
     return Diagnosis(
         "healthy",
-        f"healthy: no rule finds anything; the {curves.held_out_name} is {end:.3g}, its lowest was {lowest:.3g}, and "
-        f"the training images are classified {abs(points):.1f} points {'better' if points >= 0 else 'worse'}",
+        f"healthy: no rule finds anything{yet}; the {curves.held_out_name} is {end:.3g}, its lowest was {lowest:.3g}, "
+        f"and the training images are classified {abs(points):.1f} points {'better' if points >= 0 else 'worse'}",
         {"level": end, "lowest": lowest, "points": points},
     )
 

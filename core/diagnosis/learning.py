@@ -41,7 +41,7 @@ DEAD = 0.10
 RISEN = 0.10
 """Part by which the train cost may end above its lowest."""
 
-CHANCE = 0.05
+CHANCE = 0.10
 """Accuracies up to this part of the way from guessing to all right are chance."""
 
 CHANCE_COST = 0.98

@@ -1,0 +1,570 @@
+"""What the rules say of histories made for them, of such that just miss them, and of real ones."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+
+from core.data.dataset import Dataset
+from core.diagnosis import Diagnosis, diagnose, diagnose_trial, next_step
+from core.diagnosis.changes import against_dead_units, against_overfitting, against_underfitting, stop_early
+from core.diagnosis.fitting import ALL_ALONG, FITTED_COST
+from core.diagnosis.series import is_beyond_noise, median, noise, running_median, smoothing_floor
+from core.epoch import Epoch
+from core.errors import DivergedError, SettingsError
+from core.presets import all_presets
+from core.session import train
+from core.settings import Settings, change_settings
+from core.trials.store import find_trial
+from tests.curves import epoch_with
+
+
+def made(
+    fit: Sequence[float],
+    test: Sequence[float],
+    *,
+    train_accuracy: float = 0.95,
+    test_accuracy: float = 0.92,
+    penalty: float = 0.0,
+    **values: Any,
+) -> list[Epoch]:
+    """Return a history with the given train costs (without penalty) and test costs."""
+    return [
+        epoch_with(
+            number,
+            train_cost=mine + penalty,
+            train_cross_entropy=mine,
+            test_cost=other,
+            train_accuracy=train_accuracy,
+            test_accuracy=test_accuracy,
+            **values,
+        )
+        for number, (mine, other) in enumerate(zip(fit, test, strict=True), 1)
+    ]
+
+
+def of(epochs: int, **changes: Any) -> Settings:
+    """Return settings without regularization, but for the changes."""
+    plain = {"model.hidden.*.dropout": 0.0, "training.epochs": epochs, "data.source": "cifar10"}
+    return change_settings(Settings(), {**plain, **{name.replace("__", "."): value for name, value in changes.items()}})
+
+
+def found(history: Sequence[Epoch], settings: Settings, **more: Any) -> dict[str, Diagnosis]:
+    return {each.rule: each for each in diagnose(history, settings, **more)}
+
+
+def falling(epochs: int, start: float, end: float) -> list[float]:
+    """Return costs that fall fast at first and are level at the end."""
+    return [end + (start - end) * math.exp(-8 * at / epochs) for at in range(epochs)]
+
+
+def flat_then(epochs: int, level: float, late: Sequence[float]) -> list[float]:
+    return [*falling(epochs - len(late), 2.3, level), *late]
+
+
+HEALTHY = (falling(50, 2.3, 0.3), falling(50, 2.3, 0.4))
+
+
+def test_nothing_is_said_of_nothing_and_little_of_little() -> None:
+    assert diagnose([], Settings()) == []
+    assert diagnose(made(HEALTHY[0][:9], HEALTHY[1][:9]), of(50)) == []
+
+
+def test_a_healthy_history_is_called_so_in_one_line() -> None:
+    (only,) = diagnose(made(*HEALTHY), of(50))
+    assert only.rule == "healthy"
+    assert only.suggestion is None
+    assert "the test cost is 0.401, its lowest was 0.401" in only.text
+    assert "the training images are classified 3.0 points better" in only.text
+    assert str(only) == only.text
+    (young,) = diagnose(made(*HEALTHY), of(500))
+    assert young.text.startswith("healthy: no rule finds anything yet; ")
+
+
+# learning rate
+
+
+def test_a_divergence_is_told_from_the_reason() -> None:
+    reason = "the cost became NaN or infinite in epoch 3, which is not kept"
+    (only,) = diagnose(made(*HEALTHY)[:2], of(50, training__learning_rate=0.3), reason=reason)
+    assert only.text == "learning rate too high: with 0.3 the cost or a weight became NaN or infinite in epoch 3"
+    assert only.suggestion is not None and only.suggestion.changes == {"training.learning_rate": 0.1}
+    (at_once,) = diagnose([], of(50, training__learning_rate=10.0), reason=reason)
+    assert at_once.suggestion is not None and at_once.suggestion.changes == {"training.learning_rate": 1.0}
+    assert "learning rate too high" not in found(made(*HEALTHY), of(50), reason="stopped in epoch 3")
+
+
+@pytest.mark.parametrize(("jump", "times", "fires"), [(0.11, 5, True), (0.09, 5, False), (0.11, 4, False)])
+def test_a_train_cost_that_jumps(jump: float, times: int, fires: bool) -> None:
+    fit = falling(50, 2.3, 1.0)
+    for at in range(times):
+        fit[15 + 7 * at] = fit[14 + 7 * at] * (1 + jump)
+    diagnoses = found(made(fit, falling(50, 2.3, 1.4)), of(50))
+    assert ("learning rate too high" in diagnoses) == fires
+    if fires:
+        assert list(diagnoses) == ["learning rate too high"]
+        assert "rose by more than 10 % from one epoch to the next 5 times in 50 epochs" in str(*diagnoses.values())
+        assert next_step(list(diagnoses.values())) is not None
+
+
+def test_jumps_near_zero_and_during_warm_up_are_none() -> None:
+    tiny = [0.001 * (1 + 5 * (at % 2)) for at in range(50)]
+    assert "learning rate too high" not in found(made(tiny, HEALTHY[1]), of(50))
+    fit = [1.0 + (at % 2) if at < 10 else 1.0 for at in range(50)]
+    assert "learning rate too high" in found(made(fit, HEALTHY[1]), of(50))
+    assert "learning rate too high" not in found(made(fit, HEALTHY[1]), of(50, training__warmup_epochs=10.0))
+
+
+@pytest.mark.parametrize(("up", "fires"), [(1.32, True), (1.28, False)])
+def test_a_test_cost_that_jumps(up: float, fires: bool) -> None:
+    test = [0.5 if at % 4 else 0.5 * up for at in range(50)]
+    assert ("learning rate too high" in found(made(falling(50, 2.3, 0.4), test), of(50))) == fires
+
+
+@pytest.mark.parametrize(("end", "fires"), [(1.12, True), (1.08, False)])
+def test_a_train_cost_that_ends_above_its_lowest(end: float, fires: bool) -> None:
+    climbing = [1.0 + (end - 1.0) * at / 20 for at in range(1, 21)] + [end] * 10
+    history = made(flat_then(60, 1.0, climbing), falling(60, 2.3, 1.5))
+    diagnoses = found(history, of(60))
+    assert ("learning rate too high" in diagnoses) == fires
+    if fires:
+        assert "the train cost has risen by 0.12 from its lowest 1 in epoch" in diagnoses["learning rate too high"].text
+    rising_rate = of(100, training__schedule="one-cycle")
+    assert "learning rate too high" not in found(history, rising_rate)  # it may come down again
+
+
+def test_nothing_learnt_at_the_cost_and_accuracy_of_guessing() -> None:
+    flat = [math.log(10)] * 30
+    history = made(flat, flat, train_accuracy=0.10, test_accuracy=0.189)
+    (only,) = diagnose(history, of(30))
+    assert only.rule == "nothing learnt"
+    assert only.text.endswith("guessing gives 10.0 % and 2.3")
+    assert only.suggestion is not None and only.suggestion.changes == {"training.learning_rate": 0.0003}
+    assert "nothing learnt" not in found(made(flat, flat, train_accuracy=0.10, test_accuracy=0.191), of(30))
+    lower = [0.97 * math.log(10)] * 30
+    assert "nothing learnt" not in found(made(lower, lower, train_accuracy=0.10, test_accuracy=0.10), of(30))
+    assert "nothing learnt" not in found(history, of(30, data__source="/a/folder"))  # of how many classes?
+    assert "nothing learnt" in found(history, of(30, data__source="/a/folder"), classes=10)
+    assert "nothing learnt" not in found(history, of(30), classes=12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "penalty", "suggested"),
+    [
+        ({"training__l2_lambda": 30.0}, 2.3, {"training.l2_lambda": 10.0}),
+        ({"model.hidden.*.dropout": 0.9}, 0.0, {"model.hidden.*.dropout": 0.8}),
+        ({"training__learning_rate": 1e-6}, 0.0, {"training.learning_rate": 1e-5}),
+        ({"training__learning_rate": 0.7}, 0.0, {"training.learning_rate": 0.2}),
+    ],
+)
+def test_what_keeps_a_network_from_learning_anything(
+    changes: dict[str, Any], penalty: float, suggested: dict[str, Any]
+) -> None:
+    flat = [math.log(10)] * 30
+    history = made(flat, flat, train_accuracy=0.1, test_accuracy=0.1, penalty=penalty)
+    (only,) = diagnose(history, of(30, **changes))
+    assert only.suggestion is not None and only.suggestion.changes == suggested
+
+
+# dead units
+
+
+@pytest.mark.parametrize(("part", "fires"), [(0.11, True), (0.10, False), (None, False)])
+def test_dead_units(part: float | None, fires: bool) -> None:
+    diagnoses = found(made(*HEALTHY, dead_units=part), of(50))
+    assert ("dead hidden units" in diagnoses) == fires
+    if fires:
+        (only,) = diagnoses.values()
+        assert only.text == "dead hidden units: 11 % of the hidden units are activated by no image, more than 10 %"
+        assert only.suggestion is not None and only.suggestion.changes == {"model.hidden.*.activation": "leaky_relu"}
+
+
+def test_dead_units_of_other_activations_need_batch_norm_or_smaller_steps() -> None:
+    gelu = of(50, **{"model.hidden.*.activation": "gelu", "model.hidden.2.batch_norm": False})
+    first = against_dead_units(gelu)
+    assert first is not None and first.changes == {"model.hidden.*.batch_norm": True}
+    second = against_dead_units(change_settings(gelu, first.changes))
+    assert second is not None and second.changes == {"training.learning_rate": 0.0003}
+    mixed = against_dead_units(change_settings(gelu, {"model.hidden.1.activation": "relu"}))
+    assert mixed is not None and mixed.changes == {"model.hidden.1.activation": "leaky_relu"}
+
+
+# overfitting
+
+
+@pytest.mark.parametrize(("rise", "fires"), [(0.12, True), (0.03, True), (0.02, False)])
+def test_overfitting_since_the_lowest_test_cost(rise: float, fires: bool) -> None:
+    test = flat_then(60, 1.31, [1.31 + rise * at / 30 for at in range(1, 31)] + [1.31 + rise] * 6)
+    diagnoses = found(made(falling(60, 2.3, 0.9), test), of(60))
+    assert ("overfitting" in diagnoses) == fires
+    if rise > 0.1:
+        said = diagnoses["overfitting"]
+        epoch = said.numbers["epoch"]
+        assert 22 <= epoch <= 24  # a median of five
+        text = f"overfitting since epoch {epoch}: the test cost has risen by 0.12 from its lowest 1.31 "
+        assert said.text.startswith(text + "while the train cost fell by 0.0")
+        assert said.numbers["rise"] == pytest.approx(0.12, abs=0.001)
+        assert said.suggestion is not None and said.suggestion.changes == {"model.hidden.*.dropout": 0.1}
+        assert str(said) == f"{said.text}; next: raise the dropout to 0.1"
+
+
+def test_both_costs_rising_is_no_overfitting_and_neither_is_a_single_epoch() -> None:
+    up = [1.31 + 0.12 * at / 30 for at in range(1, 37)]
+    test = flat_then(60, 1.31, up)
+    assert "overfitting" not in found(made([cost - 0.4 for cost in test], test), of(60))
+    spike = [*falling(59, 2.3, 1.31), 1.6]
+    assert "overfitting" not in found(made(falling(60, 2.3, 1.0), spike), of(60))
+
+
+def test_overfitting_is_read_off_the_validation_images_where_there_are_any() -> None:
+    rising = flat_then(60, 1.3, [1.3 + 0.01 * at for at in range(1, 37)])
+    history = made(falling(60, 2.3, 0.9), falling(60, 2.3, 1.3))
+    history = [
+        epoch_with(
+            each.epoch,
+            train_cost=each.train_cost,
+            train_cross_entropy=each.train_cost,
+            validation_cost=cost,
+            validation_accuracy=0.9,
+            test_cost=1.3,
+        )
+        for each, cost in zip(history, rising, strict=True)
+    ]
+    assert "the validation cost has risen" in found(history, of(60, data__validation_split=0.1))["overfitting"].text
+
+
+def test_overfitting_that_costs_no_accuracy_is_told_as_that() -> None:
+    test = flat_then(60, 1.31, [1.31 + 0.01 * at for at in range(1, 37)])
+    history = made(falling(60, 2.3, 0.9), test)
+    assert "wrong answers grow surer" in found(history, of(60))["overfitting"].text
+    worse = history[:30] + made([0.9] * 30, test[30:], test_accuracy=0.8)
+    worse = [epoch_with(at, **figures(each)) for at, each in enumerate(worse, 1)]
+    assert "wrong answers" not in found(worse, of(60))["overfitting"].text
+
+
+def figures(epoch: Epoch) -> dict[str, Any]:
+    names = ("train_cost", "train_cross_entropy", "train_accuracy", "test_cost", "test_accuracy")
+    return {name: getattr(epoch, name) for name in names}
+
+
+def test_against_overfitting_the_means_follow_one_another() -> None:
+    settings, told = of(100), []
+    for _ in range(20):
+        suggestion = against_overfitting(settings, penalty_share=0.1, best_epoch=40)
+        if suggestion is None or "training.l2_lambda" in suggestion.changes:
+            break
+        told.append(dict(suggestion.changes))
+        settings = change_settings(settings, suggestion.changes)
+    assert [each["model.hidden.*.dropout"] for each in told] == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert suggestion is not None and suggestion.changes == {"training.l2_lambda": 0.003}
+    strong = against_overfitting(settings, penalty_share=0.5, best_epoch=40)
+    assert strong is not None and strong.changes == {"training.early_stopping_patience": 10}
+    shorter = stop_early(change_settings(settings, strong.changes), best_epoch=40)
+    assert shorter is not None and shorter.changes == {"training.epochs": 40}
+
+
+def test_layers_without_dropout_stay_without() -> None:
+    settings = change_settings(of(100), {"model.hidden": "64-32-16", "model.hidden.*.dropout": "0.6,0.2,0"})
+    suggestion = against_overfitting(settings, penalty_share=0.0, best_epoch=40)
+    assert suggestion is not None
+    assert suggestion.changes == {"model.hidden.1.dropout": 0.7, "model.hidden.2.dropout": 0.3}
+    assert suggestion.words == "raise the dropout of layers 1, 2 to 0.7, 0.3"
+
+
+# regularization too strong, underfitting
+
+
+@pytest.mark.parametrize(
+    ("margin", "accuracy", "dropout", "flip", "fires"),
+    [
+        (0.16, 0.6, 0.5, False, True),
+        (0.14, 0.6, 0.5, False, False),  # a tenth of the test cost is normal
+        (0.16, 0.91, 0.5, False, False),  # they are fitted all the same
+        (0.16, 0.6, 0.0, False, False),
+        (0.16, 0.6, 0.5, True, False),  # augmented images cost more
+        (0.31, 0.6, 0.5, True, True),
+    ],
+)
+def test_dropout_too_strong(margin: float, accuracy: float, dropout: float, flip: bool, fires: bool) -> None:
+    test = falling(50, 2.3, 1.5)
+    history = made([cost + margin for cost in test], test, train_accuracy=accuracy, test_accuracy=0.65)
+    settings = of(50, **{"model.hidden.*.dropout": dropout, "data.horizontal_flip": flip})
+    diagnoses = found(history, settings)
+    assert ("dropout too strong" in diagnoses) == fires
+    if fires:
+        assert "with 0.5 on average the train cost (without L2 penalty) stays above the test cost, at the end by " in (
+            diagnoses["dropout too strong"].text
+        )
+        suggestion = diagnoses["dropout too strong"].suggestion
+        assert suggestion is not None and suggestion.changes == {"model.hidden.*.dropout": 0.4}
+
+
+def test_dropout_is_not_blamed_early_nor_where_the_costs_cross_nor_for_label_smoothing() -> None:
+    test = falling(50, 2.3, 1.5)
+    above = [cost + 0.2 for cost in test]
+    dropped = {"model.hidden.*.dropout": 0.5}
+    low = {"train_accuracy": 0.6, "test_accuracy": 0.65}
+    assert "dropout too strong" in found(made(above, test, **low), of(50, **dropped))
+    assert "dropout too strong" not in found(made(above, test, **low), of(101, **dropped))
+    crossing = [other - 0.2 if at % 8 == 0 else mine for at, (mine, other) in enumerate(zip(above, test, strict=True))]
+    assert ALL_ALONG * 25 > 22
+    assert "dropout too strong" not in found(made(crossing, test, **low), of(50, **dropped))
+    smooth = of(50, **dropped, training__label_smoothing=0.1)
+    assert "dropout too strong" not in found(made(above, test, **low), smooth)
+    floor = smoothing_floor(0.1, 10)
+    assert "dropout too strong" in found(made([cost + floor for cost in above], test, **low), smooth)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "fit", "fires"), [(0.25, 0.5, True), (0.2, 0.5, False), (0.25, FITTED_COST - 0.01, False)]
+)
+def test_lambda_too_strong(penalty: float, fit: float, fires: bool) -> None:
+    history = made(falling(50, 2.3, fit), falling(50, 2.3, fit), penalty=penalty)
+    diagnoses = found(history, of(50, training__l2_lambda=0.03))
+    assert ("L2 lambda too strong" in diagnoses) == fires
+    if fires:
+        said = diagnoses["L2 lambda too strong"]
+        assert "with 0.03 the penalty is 33 % of the train cost" in said.text
+        assert said.suggestion is not None and said.suggestion.changes == {"training.l2_lambda": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("train_accuracy", "test_accuracy", "fires"),
+    [(0.55, 0.54, True), (0.89, 0.88, True), (0.91, 0.90, False), (0.55, 0.525, False), (0.85, 0.92, False)],
+)
+def test_underfitting(train_accuracy: float, test_accuracy: float, fires: bool) -> None:
+    level = falling(50, 2.3, 1.3)
+    history = made(level, level, train_accuracy=train_accuracy, test_accuracy=test_accuracy)
+    diagnoses = found(history, of(50))
+    assert ("underfitting" in diagnoses) == fires
+    if fires:
+        suggestion = diagnoses["underfitting"].suggestion
+        assert suggestion is not None and suggestion.changes == {"model.hidden": "512-256"}
+
+
+def test_underfitting_is_not_told_before_the_learning_rate_has_fallen_nor_while_costs_fall() -> None:
+    level = falling(50, 2.3, 1.3)
+    history = made(level, level, train_accuracy=0.55, test_accuracy=0.54)
+    assert "underfitting" in found(history, of(60))
+    assert "underfitting" not in found(history, of(60, training__schedule="cosine"))
+    assert "underfitting" in found(history, of(50, training__schedule="cosine"))
+    steep = [2.3 - 0.02 * at for at in range(50)]
+    assert "underfitting" not in found(made(steep, level, train_accuracy=0.55, test_accuracy=0.54), of(50))
+
+
+def test_against_underfitting_the_strongest_brake_goes_first() -> None:
+    dropped = against_underfitting(of(50, **{"model.hidden.*.dropout": "0.5,0.2"}), penalty_share=0.2)
+    assert dropped is not None and dropped.changes == {"model.hidden.1.dropout": 0.4, "model.hidden.2.dropout": 0.1}
+    penalized = against_underfitting(of(50, training__l2_lambda=0.007), penalty_share=0.2)
+    assert penalized is not None and penalized.changes == {"training.l2_lambda": 0.002}
+    none = against_underfitting(of(50, **{"model.hidden": "none"}), penalty_share=0.0)
+    assert none is not None and none.changes == {"model.hidden": "256"}
+    assert against_underfitting(of(50, **{"model.hidden": "4096"}), penalty_share=0.0) is None
+
+
+# the end
+
+
+@pytest.mark.parametrize(("fall", "fires"), [(0.017, True), (0.013, False)])
+def test_still_improving(fall: float, fires: bool) -> None:
+    test = flat_then(60, 1.5, [1.5 - fall * at / 6 for at in range(1, 19)])
+    diagnoses = found(made(falling(60, 2.3, 1.3), test), of(60))
+    assert ("still improving" in diagnoses) == fires
+    if fires:
+        said = diagnoses["still improving"]
+        assert said.text == "still improving: the test cost fell by 0.017 to 1.46 within the last 6 epochs"
+        assert said.suggestion is not None and said.suggestion.changes == {"training.epochs": 90}
+
+
+def test_a_fall_within_the_noise_or_above_an_earlier_lowest_is_no_improvement() -> None:
+    random_ = random.Random(3)
+    noisy = [1.5 + random_.gauss(0, 0.05) - 0.02 * (at >= 54) for at in range(60)]
+    assert "still improving" not in found(made(falling(60, 2.3, 1.3), noisy), of(60))
+    back = [*falling(30, 2.3, 1.0), *[1.4] * 12, *[1.4 - 0.01 * at for at in range(18)]]
+    assert "still improving" not in found(made(falling(60, 2.3, 0.9), back), of(60))
+
+
+def test_still_improving_with_a_schedule_and_before_the_end() -> None:
+    test = flat_then(60, 1.5, [1.5 - 0.01 * at for at in range(1, 19)])
+    history = made(falling(60, 2.3, 1.3), test)
+    said = found(history, of(60, training__schedule="cosine"))["still improving"]
+    assert "as it does when the learning rate falls to zero; a longer schedule may lead lower" in said.text
+    assert said.suggestion is not None
+    stopped = found(history, of(80))["still improving"]
+    assert stopped.text.endswith("60 of 80 planned epochs are done")
+    assert stopped.suggestion is None
+
+
+@pytest.mark.parametrize(("test_accuracy", "fires"), [(0.80, True), (0.81, False)])
+def test_a_wide_gap(test_accuracy: float, fires: bool) -> None:
+    history = made(falling(50, 2.3, 0.3), falling(50, 2.3, 0.9), train_accuracy=0.905, test_accuracy=test_accuracy)
+    diagnoses = found(history, of(50))
+    assert ("wide gap" in diagnoses) == fires
+    if fires:
+        assert "90.5 % of the training images" in diagnoses["wide gap"].text
+        assert next_step(list(diagnoses.values())) is not None
+
+
+# parts
+
+
+def test_medians_and_noise() -> None:
+    assert median([3.0, 1.0, 2.0]) == 2.0
+    assert median([4.0, 1.0, 2.0, 3.0]) == 2.5
+    assert running_median([9.0, 1.0, 2.0, 3.0, 4.0]) == [2.0, 2.5, 3.0, 2.5, 3.0]
+    random_ = random.Random(0)
+    values = [at * 0.5 + random_.gauss(0, 0.2) for at in range(2000)]
+    assert noise(values) == pytest.approx(0.2, rel=0.1)
+    assert is_beyond_noise(0.2, values, 50) and not is_beyond_noise(0.02, values, 50)
+
+
+def test_the_floor_of_label_smoothing_is_the_least_cross_entropy() -> None:
+    assert smoothing_floor(0.0, 10) == 0.0
+    target = [0.91, *[0.01] * 9]
+    assert smoothing_floor(0.1, 10) == pytest.approx(-sum(part * math.log(part) for part in target))
+
+
+@st.composite
+def any_settings(draw: st.DrawFn) -> Settings:
+    layers = draw(st.lists(st.tuples(st.integers(1, 9000), st.floats(0, 0.99), st.booleans()), max_size=4))
+    activation = draw(st.sampled_from(["relu", "gelu", "tanh"]))
+    warmup = draw(st.sampled_from([0.0, 2.5, 9.0]))
+    return change_settings(
+        Settings(),
+        {
+            "model.hidden": [
+                {"width": width, "dropout": dropout, "batch_norm": norm, "activation": activation, "l2": norm}
+                for width, dropout, norm in layers
+            ],
+            "model.output.l2": draw(st.booleans()),
+            "training.learning_rate": draw(st.floats(0, 10, exclude_min=True)),
+            "training.l2_lambda": draw(st.floats(0, 1000)),
+            "training.warmup_epochs": warmup,
+            "training.epochs": draw(st.integers(10, 100_000)),
+            "training.early_stopping_patience": draw(st.sampled_from([0, 10])),
+            "training.schedule": draw(st.sampled_from(["constant", "cosine", "one-cycle"])),
+            "training.label_smoothing": draw(st.floats(0, 0.99)),
+        },
+    )
+
+
+costs = st.floats(0, 1e6)
+parts = st.floats(0, 1)
+
+
+@st.composite
+def any_history(draw: st.DrawFn) -> list[Epoch]:
+    count = draw(st.integers(0, 40))
+    shape = draw(st.sampled_from(["any", "falling", "overfitting", "chance"]))
+    history = []
+    for number in range(1, count + 1):
+        fit = {"any": draw(costs), "chance": math.log(10)}.get(shape, 3 / number)
+        test = {"any": draw(costs), "overfitting": 1 + 0.05 * abs(number - 12)}.get(shape, fit)
+        accuracy = 0.1 if shape == "chance" else draw(parts)
+        history.append(
+            epoch_with(
+                number,
+                train_cost=fit + draw(st.sampled_from([0.0, 0.3, 9.0])),
+                train_cross_entropy=fit,
+                train_accuracy=accuracy,
+                test_cost=test,
+                test_accuracy=accuracy,
+                dead_units=draw(st.none() | parts),
+            )
+        )
+    return history
+
+
+@effort(max_examples=300, deadline=None)
+@given(any_history(), any_settings(), st.sampled_from(["", "the cost became NaN or infinite in epoch 3"]))
+def test_whatever_the_history_every_suggestion_is_one_that_the_settings_take(
+    history: list[Epoch], settings: Settings, reason: str
+) -> None:
+    for each in diagnose(history, settings, reason=reason):
+        assert each.text.startswith(each.rule) and "\n" not in each.text and not each.text.endswith(".")
+        assert all(math.isfinite(number) for number in each.numbers.values())
+        if each.suggestion is not None:
+            assert change_settings(settings, each.suggestion.changes) != settings
+            assert each.suggestion.words
+
+
+@effort(max_examples=300, deadline=None)
+@given(any_settings(), parts, st.integers(1, 100_000))
+def test_every_means_stays_within_the_limits(settings: Settings, share: float, epoch: int) -> None:
+    for suggestion in (
+        against_overfitting(settings, share, epoch),
+        against_underfitting(settings, share),
+        against_dead_units(settings),
+        stop_early(settings, epoch),
+    ):
+        if suggestion is not None:
+            assert change_settings(settings, suggestion.changes) != settings
+
+
+# real histories
+
+
+def test_real_trainings_are_read_as_what_they_are(digits: Dataset, home: Path) -> None:
+    wanted = {
+        "overfitting": {
+            "model.hidden": "128-128",
+            "model.hidden.*.dropout": 0.0,
+            "model.hidden.*.batch_norm": False,
+            "training.learning_rate": 0.003,
+            "training.epochs": 80,
+        },
+        "dropout too strong": {"model.hidden": "32", "model.hidden.*.dropout": 0.8, "training.epochs": 15},
+        "L2 lambda too strong": {"training.l2_lambda": 300.0, "training.epochs": 20},
+        "learning rate too high": {"training.learning_rate": 1.0, "training.epochs": 20},
+        "nothing learnt": {
+            "model.hidden": "32-32",
+            "model.hidden.*.batch_norm": False,
+            "training.learning_rate": 0.5,
+            "training.epochs": 12,
+        },
+        "still improving": {"model.hidden": "4-4", "model.hidden.*.dropout": 0.0, "training.epochs": 20},
+        "healthy": {"training.schedule": "cosine", "training.epochs": 20},
+    }
+    for rule, changes in wanted.items():
+        settings = change_settings(Settings(), {**changes, "training.device": "cpu"})
+        list(train(settings, digits, home=home))
+        said = diagnose_trial(find_trial(home, "last"))
+        assert said and said[0].rule == rule, (rule, [str(each) for each in said])
+
+
+def test_a_training_that_diverged_says_so(digits: Dataset, home: Path) -> None:
+    changes = {
+        "model.hidden": "512-512-512-512",
+        "model.hidden.*.batch_norm": False,
+        "training.optimizer": "sgd",
+        "training.learning_rate": 10.0,
+    }
+    with pytest.raises(DivergedError):
+        list(train(change_settings(Settings(), changes), digits, home=home))
+    trial = find_trial(home, "last")
+    (only,) = diagnose_trial(trial)
+    assert only.rule == "learning rate too high"
+    assert "became NaN or infinite in epoch" in only.text
+    (trial.directory / "summary.json").write_text("{")
+    assert diagnose_trial(trial) == []
+
+
+def test_the_presets_take_every_suggestion() -> None:
+    for preset in all_presets().values():
+        for suggestion in (
+            against_overfitting(preset.settings, 0.05, 50),
+            against_underfitting(preset.settings, 0.05),
+        ):
+            assert suggestion is not None
+            try:
+                change_settings(preset.settings, suggestion.changes)
+            except SettingsError as error:  # pragma: no cover
+                pytest.fail(str(error))
