@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class Epoch:
     """The figures of one epoch: a line of the history.
 
+    With weight averaging, what is measured on test and validation images is that of the averaged weights.
+
     Attributes:
         epoch: Its number, from 1.
         train_cost: Mean over the batches of cross-entropy plus L2 penalty, dropout on.

@@ -91,7 +91,8 @@ class EpochFinished:
     Attributes:
         result: Its figures.
         best: The epoch with the lowest cost so far, which may be this one.
-        weights: The state_dict. These are the living tensors: copy or write them before taking the next event.
+        weights: The state_dict, of the averaged weights where there are any. These are the living tensors: copy or
+            write them before taking the next event.
         predictions: Predicted class of every test image (N,), uint8, or uint16 with more than 256 classes.
     """
 

@@ -1,4 +1,8 @@
-"""The network: hidden blocks Linear -> BatchNorm1d -> activation -> Dropout, and a plain Linear at the end."""
+"""The network: hidden blocks Linear -> BatchNorm1d -> activation -> Dropout, and a plain Linear at the end.
+
+With skip connections (He et al. 2016, https://arxiv.org/abs/1512.03385; here without projections) a block that is as
+wide as its input x returns x + block(x).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from torch.nn import functional
 from core.errors import WeightsError
 from core.randomness import seed_generator
 from core.settings import HiddenLayer, ModelSettings, OutputLayer
+from core.skips import skip_layers
 from core.text import printable
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -78,6 +83,7 @@ class Mlp(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         self._generator: torch.Generator | None = None  # all dropout layers draw from it
         self._activations = [ACTIVATIONS[layer.activation] for layer in settings.hidden]
+        self._skips = skip_layers(settings, inputs)
         before = inputs
         for number, layer in enumerate(settings.hidden, 1):
             self.add_module(f"linear{number}", _Linear(before, layer.width, generator))
@@ -114,9 +120,12 @@ class Mlp(nn.Module):
         """Return logits (m, classes) for inputs (m, values)."""
         values = inputs
         for number, activation in enumerate(self._activations, 1):
+            carried = values if number in self._skips else None
             values = self._apply_named(f"linear{number}", values)
             values = self._apply_named(f"bn{number}", values)
             values = self._apply_named(f"dropout{number}", activation(values))
+            if carried is not None:
+                values = carried + values
         return self._apply_named(f"linear{len(self._activations) + 1}", values)
 
     def _apply_named(self, name: str, values: Tensor) -> Tensor:
@@ -140,8 +149,8 @@ class _Linear(nn.Linear):
 def architecture_of(weights: Mapping[str, Tensor]) -> tuple[ModelSettings, int, int]:
     """Recover the network from a bare state_dict.
 
-    What a state_dict does not tell is assumed: ReLU, as in the reference; dropout and the L2 penalty, which play no
-    part in evaluation, are off.
+    What a state_dict does not tell is assumed: ReLU and no skip connections, as in the reference; dropout and the L2
+    penalty, which play no part in evaluation, are off.
 
     Returns:
         The layers, the number of input values, the number of classes.

@@ -128,6 +128,7 @@ def _one_batch(settings: Settings, data: Dataset) -> Finding:
             "model.hidden.*.dropout": 0.0,
             "training.l2_lambda": 0.0,
             "training.label_smoothing": 0.0,
+            "training.ema_decay": 0.0,
             "training.batch_size": images,
             "data.crop_padding": 0,
             "data.horizontal_flip": False,
@@ -173,7 +174,7 @@ def _time(trainer: Trainer, data: Dataset) -> Finding:
     epoch = (time.monotonic() - begun) / images * trainer.batches.images
     test = data.test.images[:TIMED_IMAGES].to(trainer.device)
     start = time.monotonic()
-    logits_of(trainer.model, test, trainer.normalize)
+    logits_of(trainer.evaluated, test, trainer.normalize)
     synchronize(trainer.device)
     epoch += (time.monotonic() - start) / len(test) * len(data.test)
     epochs = trainer.settings.training.epochs

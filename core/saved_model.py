@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class SavedModel:
 def open_model(path: Path) -> SavedModel:
     """Open a file of weights, a trial's or a bare state_dict such as the reference's own code writes.
 
-    A bare file does not tell the activation; ReLU is assumed, as in the reference.
+    A bare file tells neither the activation nor skip connections; ReLU and none are assumed, as in the reference.
 
     Raises:
         WeightsError: The file cannot be read or holds no such network.
@@ -71,7 +71,7 @@ def open_model(path: Path) -> SavedModel:
 
 
 def _same_network(settings: ModelSettings, found: ModelSettings, path: Path) -> ModelSettings:
-    """Return a trial's layers if the weights are of these, which know the activation."""
+    """Return a trial's network if the weights are of it: it knows activations and skip connections."""
     wanted = [(layer.width, layer.batch_norm) for layer in settings.hidden]
     if wanted != [(layer.width, layer.batch_norm) for layer in found.hidden]:
         raise WeightsError(f"{printable(path)} holds another network than the {SETTINGS} beside it describes")
@@ -89,13 +89,13 @@ def data_settings_for(saved: SavedModel, asked: DataSettings, source: str | None
     Raises:
         WeightsError: The file does not tell, and no source is given.
         TrialError: The trial's settings cannot be read.
-        SettingsError: The trial's settings are wrong.
+        SettingsError: The trial's settings are wrong, or the source cannot be one.
     """
     trained = saved.trial.settings().data if saved.trial is not None else None
     if source is None and trained is None:
         raise WeightsError(f"{printable(saved.path)} belongs to no trial: --data must name the images to test on")
     remarks = []
-    changes: dict[str, object] = {"skip_broken": asked.skip_broken, "source": source, "image_size": asked.image_size}
+    changes: dict[str, Any] = {"skip_broken": asked.skip_broken, "source": source, "image_size": asked.image_size}
     if trained is not None and source in (None, trained.source):
         changes = {"skip_broken": asked.skip_broken or trained.skip_broken, "source": trained.source}
         changes["image_size"] = trained.image_size if asked.image_size == "auto" else asked.image_size
@@ -105,7 +105,7 @@ def data_settings_for(saved: SavedModel, asked: DataSettings, source: str | None
         if asked.image_size == "auto" and source not in KNOWN_SETS and isinstance(shape, list) and len(shape) == _AXES:
             size = f"{shape[1]}x{shape[2]}"
             changes["image_size"] = size if parse_image_size(size) else "auto"
-    return asked.model_copy(update=changes), remarks
+    return replace(asked, **changes), remarks
 
 
 def data_remarks(saved: SavedModel, data: Dataset) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.data.catalog import DataShape
 from core.settings import Settings
+from core.skips import skip_layers
 
 FLOAT = 4  # bytes of a float32
 EVALUATION_IMAGES = 1_000
@@ -20,6 +21,7 @@ class Memory:
 
     Attributes:
         weights: Weights, biases and batch-norm statistics.
+        averaged: The weights' moving average: as much as the weights, or 0 where it is off.
         gradients: One number per parameter.
         optimizer: What the optimizer remembers per parameter.
         activations: All that one training batch leaves for its backward pass, and what its matrix products need.
@@ -29,6 +31,7 @@ class Memory:
     """
 
     weights: int
+    averaged: int
     gradients: int
     optimizer: int
     activations: int
@@ -39,7 +42,7 @@ class Memory:
     @property
     def total(self) -> int:
         """Bytes at the peak: training, evaluating and saving never happen at once."""
-        kept = self.weights + self.gradients + self.optimizer + self.data
+        kept = self.weights + self.averaged + self.gradients + self.optimizer + self.data
         return kept + max(self.activations, self.evaluation, self.saving)
 
 
@@ -50,7 +53,8 @@ class Size:
     Attributes:
         parameters: Trained numbers: weights, biases, batch-norm scales and shifts.
         flops: Floating-point operations to classify one image; a multiplication and an addition count as two. Only
-            the Linear layers count; all else is under one percent. A training step costs about three times as much.
+            the Linear layers count; all else, skip connections too, is under one percent. A training step costs about
+            three times as much.
         memory: What training needs.
     """
 
@@ -69,12 +73,11 @@ def size_of(settings: Settings, shape: DataShape) -> Size:
     weights = (parameters + 2 * normalized) * FLOAT
     memory = Memory(
         weights=weights,
+        averaged=weights if settings.training.ema_decay else 0,
         gradients=parameters * FLOAT,
         optimizer=parameters * FLOAT * _OPTIMIZER_STATES[settings.training.optimizer],
         activations=_activation_bytes(settings, shape) + _product_bytes(settings, widths),
-        evaluation=evaluation_chunk(shape.image.values, shape.test_images)
-        * (shape.image.values + 2 * max(widths[1:]))
-        * FLOAT,
+        evaluation=_evaluation_bytes(settings, shape),
         saving=weights,
         data=int(shape.train_images * (1 + settings.data.validation_split) + shape.test_images)
         * (shape.image.values + 8),
@@ -100,10 +103,20 @@ def _product_bytes(settings: Settings, widths: list[int]) -> int:
     return 2 * max(products) * FLOAT + copies
 
 
+def _evaluation_bytes(settings: Settings, shape: DataShape) -> int:
+    """Return the bytes of one chunk of test images: the inputs, then two or, past a skip, three of the widest layer."""
+    inputs = shape.image.values
+    widest = max([layer.width for layer in settings.model.hidden] + [shape.classes])
+    at_once = 3 if skip_layers(settings.model, inputs) else 2
+    return evaluation_chunk(inputs, shape.test_images) * (inputs + at_once * widest) * FLOAT
+
+
 def _activation_bytes(settings: Settings, shape: DataShape) -> int:
     """Return the bytes of one training batch: inputs, what each block keeps for the backward pass, its gradients."""
     per_image = shape.image.values * (1 + 2 * FLOAT) + shape.classes * 4 * FLOAT
-    for layer in settings.model.hidden:
-        kept = 2 + layer.batch_norm + (layer.dropout > 0)  # linear, activation, batch norm, dropped
+    skips = skip_layers(settings.model, shape.image.values)
+    for number, layer in enumerate(settings.model.hidden, 1):
+        # linear, activation, batch norm, and what dropout, a skip or both make of them for the next layer
+        kept = 2 + layer.batch_norm + (layer.dropout > 0 or number in skips)
         per_image += layer.width * (FLOAT * (kept + 1) + 2 * (layer.dropout > 0))
     return per_image * min(settings.training.batch_size, shape.train_images)

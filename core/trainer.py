@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from core.averaging import AveragedWeights
 from core.control import Control
 from core.data.batches import TrainingBatches, split_validation
 from core.data.catalog import class_type
@@ -40,6 +41,7 @@ class Trainer:
         settings: The trial's settings.
         device: Where it is trained.
         model: The network, on the device.
+        averaged: The moving average of its weights; None where that is off.
         classes: Number of classes.
         normalize: Turns bytes into the network's inputs.
         batches: The training set.
@@ -75,9 +77,15 @@ class Trainer:
         self._test = self._resident(data.test)
         self.classes = len(data.classes)
         self.model = Mlp(settings.model, data.shape.image.values, self.classes, training.seed).to(self.device)
+        self.averaged = AveragedWeights(self.model, training.ema_decay) if training.ema_decay else None
         self.optimizer = PenalizedOptimizer(self.model, training)
         self.best_by: BestBy = "test cost" if self._validation is None else "validation cost"
         self._sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # what `step` returns
+
+    @property
+    def evaluated(self) -> Mlp:
+        """The network that is evaluated and saved: the one that is trained, or the one with its averaged weights."""
+        return self.model if self.averaged is None else self.averaged.model
 
     def run(self, control: Control) -> Generator[TrainerEvent, None, Outcome]:
         """Train all epochs, yielding events; the generator's return value says how it ended.
@@ -137,7 +145,7 @@ class Trainer:
         )
         self._refuse_infinite(epoch, result.best_cost + test_cost, weights=False)
         self.history.append(result)
-        return EpochFinished(result, best_epoch(self.history) or result, self.model.state_dict(), predictions)
+        return EpochFinished(result, best_epoch(self.history) or result, self.evaluated.state_dict(), predictions)
 
     def _steps(self, epoch: int, control: Control, clock: _Clock) -> Generator[TrainerEvent, None, float | None]:
         """Train all batches of an epoch; return the last learning rate, or None if it was stopped."""
@@ -168,7 +176,7 @@ class Trainer:
         return learning_rate
 
     def step(self, inputs: Tensor, labels: Tensor, learning_rate: float) -> Tensor:
-        """Change the weights by one batch.
+        """Change the weights, and their average where there is one, by one batch.
 
         Args:
             inputs: (m, values), float32.
@@ -188,22 +196,27 @@ class Trainer:
         value = loss.detach()
         cost = value + self.optimizer.penalty(len(labels))
         self.optimizer.step(len(labels), learning_rate)
+        if self.averaged is not None:
+            self.averaged.update()
         right = (logits.detach().argmax(1) == labels).sum()
         return torch.stack((cost.double(), value.double(), right.double()))
 
     def _evaluate(self, images: ImageSet) -> tuple[float, float, NDArray[np.uint8 | np.uint16]]:
         """Return cost, accuracy and predicted classes."""
-        logits = logits_of(self.model, images.images, self.normalize)
+        logits = logits_of(self.evaluated, images.images, self.normalize)
         cost = mean_of_batch_means(cross_entropies(logits, images.labels), self.settings.training.batch_size)
         predicted = logits.argmax(1)
         accuracy = int((predicted == images.labels).sum()) / len(images)
         return cost, accuracy, predicted.cpu().numpy().astype(class_type(self.classes))
 
     def _refuse_infinite(self, epoch: int, cost: float, weights: bool = True) -> None:
-        """Raise if the cost or, unless told not to look at them, a weight is NaN or infinite."""
+        """Raise if the cost or, unless told not to look at them, a weight or its average is NaN or infinite."""
         bad = "" if math.isfinite(cost) else "the cost"
         if not bad and weights:
-            tensors = self.model.state_dict()
+            tensors = dict(self.model.state_dict())
+            if self.averaged is not None:
+                averages = self.averaged.model.state_dict()
+                tensors |= {f"the average of {name}": tensor for name, tensor in averages.items()}
             sums = torch.stack([tensor.sum(dtype=torch.float64) for tensor in tensors.values()])  # one wait for a GPU
             bad = next((name for name, sum_ in zip(tensors, sums.tolist(), strict=True) if not math.isfinite(sum_)), "")
         if bad:

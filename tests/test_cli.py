@@ -105,9 +105,11 @@ def test_every_way_to_begin(trialbook: Trialbook, tmp_path: Path) -> None:
     write_settings(change_settings(Settings(), {"model.hidden": "9-7", "training.epochs": 1}), tmp_path / "s.toml")
     first = trialbook("train", "--settings", tmp_path / "s.toml", "--json").events()[-1]["trial"]
     options = ("--set", "model.hidden.2.dropout=0.4", "--set", "training.learning_rate=3e-4", "--l2-lambda", "0.01")
+    options += ("--set", "model.skip_connections=on")
     second = trialbook("train", "--from", first, *options, "--dropout", "0.3", "--json").events()[-1]["trial"]
     told = trialbook("show", second, "--json").json()
     assert [layer["dropout"] for layer in told["settings"]["model"]["hidden"]] == [0.3, 0.4]
+    assert told["settings"]["model"]["skip_connections"] is True
     assert told["settings"]["training"]["learning_rate"] == 3e-4
     assert told["settings"]["training"]["l2_lambda"] == 0.01
     assert told["result"]["parent"] == first

@@ -28,7 +28,7 @@ from tui.draft import (
     with_layers,
 )
 from tui.widgets.architecture import OUTPUT_L2
-from tui.widgets.settings_form import GROUPS
+from tui.widgets.settings_form import GROUPS, is_unused
 
 
 def test_every_setting_is_in_one_form() -> None:
@@ -97,6 +97,14 @@ def test_arrow_keys_step(path: str, up: object, down: object) -> None:
     assert stepped(Draft(), path, up=False).value_of(path) == down
 
 
+def test_skip_connections_are_marked_as_unused_where_no_layer_is_as_wide_as_its_input() -> None:
+    path = "model.skip_connections"
+    assert is_unused(path, Draft())  # digits of 64 values, layers of 256 and 128
+    assert not is_unused(path, edited(Draft(), WIDTHS, "64-32"))
+    assert not is_unused(path, edited(Draft(), WIDTHS, "32-32"))
+    assert not is_unused(path, edited(Draft(), "data.source", "/images of an unknown size"))
+
+
 def test_undo_and_redo_walk_over_all_edits() -> None:
     changes = []
     edits = Edits(Draft(), lambda: changes.append(1))
@@ -158,6 +166,7 @@ EDITS = st.lists(
         st.tuples(st.just("model.hidden.2.batch_norm"), st.sampled_from(["off", "on"])),
         st.tuples(st.just("model.hidden.2.l2"), st.sampled_from(["off", "on"])),
         st.tuples(st.just(OUTPUT_L2), st.sampled_from(["off", "on"])),
+        st.tuples(st.just("model.skip_connections"), st.sampled_from(["off", "on"])),
         st.tuples(st.just("training.learning_rate"), st.floats(1e-6, 10).map(str)),
         st.tuples(st.just("training.l2_lambda"), st.floats(0, 1000).map(str)),
         st.tuples(st.just("data.skip_broken"), st.sampled_from(["on", "off"])),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from torch import nn
 from core.errors import WeightsError
 from core.model import ACTIVATIONS, Dropout, Mlp, architecture_of, load_into
 from core.settings import HiddenLayer, ModelSettings
+from core.skips import skip_layers
 from tests.reference import Network
 
 WIDTHS, DROPOUTS = [12, 9, 7], [0.3, 0.2, 0.0]
@@ -92,6 +95,57 @@ def test_every_activation_is_torchs_own(activation: str) -> None:
             "tanh": "Tanh",
         }
         assert torch.allclose(model(inputs), getattr(nn, names[activation])()(model.linear(1)(inputs)))
+
+
+SQUARE = ModelSettings(
+    skip_connections=True,
+    hidden=(
+        HiddenLayer(width=12, dropout=0.3),  # as wide as the input
+        HiddenLayer(width=9, batch_norm=False),
+        HiddenLayer(width=9, dropout=0.5, activation="gelu"),
+        HiddenLayer(width=7),
+        HiddenLayer(width=7, batch_norm=False, activation="tanh"),
+    ),
+)
+
+
+def test_a_skip_adds_the_input_where_it_is_as_wide_as_the_output() -> None:
+    model = Mlp(SQUARE, 12, 4, seed=1).double()
+    assert skip_layers(SQUARE, 12) == {1, 3, 5}
+    assert skip_layers(SQUARE, 13) == {3, 5}
+    parts = dict(model.named_children())
+    functions = {1: torch.relu, 2: torch.relu, 3: nn.functional.gelu, 4: torch.relu, 5: torch.tanh}
+
+    def expected(values: torch.Tensor) -> torch.Tensor:
+        for number, function in functions.items():
+            out = parts[f"linear{number}"](values)
+            out = parts[f"bn{number}"](out) if f"bn{number}" in parts else out
+            out = function(out)
+            out = parts[f"dropout{number}"](out) if f"dropout{number}" in parts else out
+            values = values + out if number in (1, 3, 5) else out
+        return parts["linear6"](values)
+
+    inputs = torch.rand(20, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    outputs = []
+    for forward in (model, expected):
+        model.train().start_epoch(0, 1, torch.device("cpu"))
+        outputs.append(forward(inputs))
+    assert torch.allclose(outputs[0], outputs[1], rtol=0, atol=1e-12)
+    assert torch.allclose(model.eval()(inputs), expected(inputs), rtol=0, atol=1e-12)
+
+
+def test_a_skip_changes_neither_names_nor_first_weights() -> None:
+    plain = Mlp(dataclasses.replace(SQUARE, skip_connections=False), 12, 4, seed=1).eval()
+    skipping = Mlp(SQUARE, 12, 4, seed=1).eval()
+    weights = plain.state_dict()
+    assert list(weights) == list(skipping.state_dict())
+    assert all(torch.equal(weights[name], tensor) for name, tensor in skipping.state_dict().items())
+    inputs = torch.rand(5, 12)
+    assert not torch.allclose(plain(inputs), skipping(inputs))
+    found, _, _ = architecture_of(skipping.state_dict())
+    assert not found.skip_connections
+    alone = dataclasses.replace(LAYERS, skip_connections=True)  # no layer is as wide as its input
+    assert torch.equal(Mlp(alone, 20, 4).eval()(torch.ones(2, 20)), Mlp(LAYERS, 20, 4).eval()(torch.ones(2, 20)))
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.1, 0.6, 0.99])

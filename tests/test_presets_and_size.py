@@ -12,7 +12,7 @@ from core.model import Mlp
 from core.presets import all_presets, preset
 from core.schedule import learning_rate_at
 from core.settings import Settings, TrainingSettings, change_settings, differences
-from core.size import size_of
+from core.size import Memory, size_of
 from tests.conftest import run_python
 
 
@@ -111,6 +111,29 @@ def test_memory_grows_with_batch_and_optimizer() -> None:
     assert small.data == 50_010 * (3 * 32 * 32 + 8)
 
 
+def test_an_average_takes_as_much_as_the_weights() -> None:
+    shape = DataShape(ImageShape(3, 32, 32), 10, 50_000, 10)
+    off = size_of(Settings(), shape).memory
+    on = size_of(change_settings(Settings(), {"training.ema_decay": 0.5}), shape).memory
+    assert off.averaged == 0
+    assert on.averaged == on.weights == off.weights
+    assert on.total == off.total + on.averaged
+
+
+def test_a_skip_keeps_one_more_value_where_no_dropout_keeps_it_anyway() -> None:
+    shape = DataShape(ImageShape(3, 32, 32), 10, 50_000, 2_000)
+
+    def memory(skips: bool, dropout: str) -> Memory:
+        changes = {"model.hidden": "512-256-256", "model.skip_connections": skips, "model.hidden.*.dropout": dropout}
+        return size_of(change_settings(Settings(), changes), shape).memory
+
+    plain, skipping = memory(False, "0"), memory(True, "0")
+    assert skipping.activations - plain.activations == 128 * 256 * 4
+    assert skipping.evaluation - plain.evaluation == 1000 * 512 * 4
+    assert skipping.weights == plain.weights
+    assert memory(True, "0,0,0.5").activations == memory(False, "0,0,0.5").activations
+
+
 def rates(training: TrainingSettings, steps: int) -> list[float]:
     return [learning_rate_at(training, step, steps) for step in range(training.epochs * steps)]
 
@@ -192,8 +215,8 @@ print((status("VmHWM") - before) / (memory.total - memory.data))
 @pytest.mark.parametrize(
     "changes",
     [
-        ["model.hidden=3072-3072"],
-        ["model.hidden=2048-2048", "training.batch_size=1500"],
+        ["model.hidden=3072-3072", "training.ema_decay=0.999"],
+        ["model.hidden=2048-2048", "model.skip_connections=on", "training.batch_size=1500"],
         ["training.precision=bfloat16"],
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -11,10 +13,12 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from core.settings import (
     FIELDS,
+    DataSettings,
     HiddenLayer,
     ModelSettings,
     OutputLayer,
     Settings,
+    TrainingSettings,
     change_settings,
     differences,
     make_settings,
@@ -70,10 +74,11 @@ def part(prefix: str) -> st.SearchStrategy[dict[str, object]]:
 
 
 any_settings = st.builds(
-    lambda data, layers, output, training: make_settings(
-        {"data": data, "model": {"hidden": layers, "output": output}, "training": training}
+    lambda data, model, layers, output, training: make_settings(
+        {"data": data, "model": {**model, "hidden": layers, "output": output}, "training": training}
     ),
     part("data"),
+    part("model"),
     st.lists(part("model.hidden.*"), max_size=6),
     part("model.output"),
     part("training"),
@@ -83,8 +88,57 @@ any_settings = st.builds(
 def test_settings_are_immutable_hashable_values() -> None:
     assert Settings() == Settings()
     assert hash(Settings()) == hash(Settings())
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().training.epochs = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("make", "problems"),
+    [
+        (
+            lambda: TrainingSettings(device="tpu"),
+            ["training.device: 'tpu' is not allowed; must be one of auto, cpu, cuda"],
+        ),
+        (
+            lambda: HiddenLayer(width=True, dropout=math.nan),
+            [
+                "model.hidden.*.width: True is not allowed; must be a whole number from 1",
+                "model.hidden.*.dropout: nan is not allowed; must be a number from 0 to 0.99",
+            ],
+        ),
+        (lambda: TrainingSettings(l2_lambda=10**400), ["must be a number from 0 to 1,000"]),
+        (lambda: TrainingSettings(learning_rate=0), ["must be a number over 0 and at most 10"]),
+        (lambda: TrainingSettings(momentum=1), ["must be a number from 0 and under 1"]),
+        (lambda: DataSettings(source="\ud800"), ["must be a name in UTF-8"]),
+        (
+            lambda: DataSettings(normalization="given", mean=(0.5, "x")),
+            ["data.mean.2: 'x' is not allowed; must be a number"],
+        ),
+        (lambda: ModelSettings(hidden=[3]), ["model.hidden.1: 3 is not allowed; must be a table of settings"]),
+        (lambda: Settings(data=ModelSettings()), ["must be a table of settings"]),
+        (lambda: dataclasses.replace(TrainingSettings(), epochs=0), ["training.epochs: 0 is not allowed"]),
+    ],
+)
+def test_no_wrong_value_can_be_made(make: Callable[[], object], problems: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        make()
+    assert len(caught.value.problems) == len(problems)
+    assert all(problem in line for problem, line in zip(problems, caught.value.problems, strict=True))
+
+
+def test_whole_numbers_stand_for_numbers_and_lists_for_tuples() -> None:
+    assert isinstance(TrainingSettings(learning_rate=1).learning_rate, float)
+    data = DataSettings(normalization="given", mean=[0], std=[1])  # type: ignore[arg-type]
+    assert data == DataSettings(normalization="given", mean=(0.0,), std=(1.0,))
+    layers = [HiddenLayer(width=3)]
+    assert ModelSettings(hidden=layers).hidden == tuple(layers)  # type: ignore[arg-type]
+
+
+def test_of_very_many_mistakes_the_first_are_told_and_the_others_counted() -> None:
+    with pytest.raises(SettingsError) as caught:
+        make_settings({f"x{number}": 1 for number in range(10_000)})
+    assert len(caught.value.problems) == 51
+    assert caught.value.problems[-1] == "and 9,950 more mistakes"
 
 
 def test_five_mistakes_are_five_lines_that_name_field_and_range() -> None:
@@ -218,10 +272,22 @@ def test_a_difference_is_told_in_words() -> None:
     ]
 
 
+def test_a_setting_of_the_whole_network_is_an_ordinary_one() -> None:
+    new = change_settings(Settings(), {"model.skip_connections": "on", "model.hidden.1.width": 64})
+    assert new.model.skip_connections
+    assert [str(change) for change in differences(Settings(), new)] == [
+        "skip connections: off -> on",
+        "width of layer 1: 256 -> 64",
+    ]
+    assert "\nskip_connections = true\n" in settings_to_toml(new)
+    with pytest.raises(SettingsError, match="model.skip_connections: 'perhaps' is not allowed; must be true or false"):
+        change_settings(Settings(), {"model.skip_connections": "perhaps"})
+
+
 def test_a_layer_put_in_between_is_one_addition() -> None:
     old = change_settings(Settings(), {"model.hidden": "64-16"})
     layers = (old.model.hidden[0], HiddenLayer(width=32, dropout=0.1), old.model.hidden[1])
-    new = old.model_copy(update={"model": ModelSettings(hidden=layers)})
+    new = dataclasses.replace(old, model=ModelSettings(hidden=layers))
     assert [str(change) for change in differences(old, new)] == [
         "hidden layers: 64-16 -> 64-32-16",
         "layer 2 added: width 32, batch norm, relu, dropout 0.1, L2 penalty",

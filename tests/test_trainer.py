@@ -112,6 +112,7 @@ def test_epochs_are_those_of_the_reference(digits: Dataset) -> None:
         {"training.optimizer": "sgd", "data.crop_padding": 1, "training.schedule": "one-cycle"},
         {"training.optimizer": "adamw", "data.horizontal_flip": True, "training.precision": "bfloat16"},
         {"data.validation_split": 0.2, "training.label_smoothing": 0.1, "data.normalization": "measured"},
+        {"training.ema_decay": 0.99, "model.hidden": "64-64", "model.skip_connections": True},
     ],
 )
 def test_the_same_settings_and_seed_give_the_same_bits(
@@ -124,13 +125,13 @@ def test_the_same_settings_and_seed_give_the_same_bits(
         trainer = Trainer(settings, digits)
         events, _ = run(trainer)
         figures = [(e.train_cost, e.test_cost, e.validation_cost, e.train_accuracy) for e in epochs_of(events)]
-        results.append((figures, copy.deepcopy(trainer.model.state_dict())))
+        results.append((figures, copy.deepcopy(trainer.evaluated.state_dict())))
     assert results[0][0] == results[1][0]
     for name, tensor in results[0][1].items():
         assert torch.equal(tensor, results[1][1][name]), name
     other = Trainer(change_settings(settings, {"training.seed": 1}), digits)
     run(other)
-    assert not torch.equal(other.model.linear(1).weight, results[0][1]["linear1.weight"])
+    assert not torch.equal(other.evaluated.linear(1).weight, results[0][1]["linear1.weight"])
 
 
 def test_training_and_evaluation_leave_the_global_random_numbers_alone(small: Settings, digits: Dataset) -> None:

@@ -23,7 +23,7 @@ from core.errors import DivergedError, TrialError
 from core.events import EpochFinished, Event, Finished, Outcome, Progress, Started
 from core.files import replace_file, replace_text
 from core.session import train
-from core.settings import Settings, change_settings, differences
+from core.settings import Settings, change_settings, differences, make_settings
 from core.trials.history import append, epoch_line, read_history
 from core.trials.store import find_trial, list_trials
 from core.trials.trial import About, Trial
@@ -158,7 +158,7 @@ def test_a_summary_never_exceeds_two_kilobytes(
     tmp_path_factory: pytest.TempPathFactory, source: str, widths: list[int]
 ) -> None:
     layers = [{"width": width} for width in widths]
-    settings = Settings.model_validate({"data": {"source": source}, "model": {"hidden": layers}})
+    settings = make_settings({"data": {"source": source}, "model": {"hidden": layers}})
     wide = dataclasses.replace(EPOCH, epoch=10**5, train_cost=-1.234567890123e-300, validation_accuracy=1 / 3)
     writer = TrialWriter(
         tmp_path_factory.mktemp("home"),

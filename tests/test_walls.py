@@ -61,7 +61,7 @@ def test_the_help_comes_without_torch_in_under_300_ms() -> None:
 import sys
 from core.cli.main import run
 assert run(["--help"]) == 0
-heavy = {"torch", "pydantic", "numpy", "rich", "sklearn"} & set(sys.modules)
+heavy = {"torch", "numpy", "rich", "sklearn"} & set(sys.modules)
 assert not heavy, heavy
 """
     )

@@ -206,6 +206,18 @@ def test_a_trials_file_is_evaluated_by_the_references_own_code(trial: Trial, dig
     assert result.accuracy > 0.9
 
 
+def test_a_trial_with_skip_connections_is_evaluated_with_them(digits: Dataset, tmp_path: Path) -> None:
+    changes = {"model.hidden": "64-64", "model.skip_connections": True, "training.epochs": 2}
+    started, *_ = train(change_settings(Settings(), changes), digits, home=tmp_path)
+    trial = started.trial  # type: ignore[union-attr]
+    result = evaluate(trial.weights(), digits)
+    assert result.accuracy == trial.history()[0][-1].test_accuracy
+    assert (result.predicted == trial.predictions(2)).all()
+    bare = tmp_path / "bare.pt"
+    bare.write_bytes(trial.weights().read_bytes())  # which tells nothing of them
+    assert evaluate(bare, digits).accuracy < result.accuracy - 0.1
+
+
 def test_scores_are_those_of_torchmetrics(trial: Trial, digits: Dataset) -> None:
     result = evaluate(trial.weights(), digits)
     saved_model = open_model(trial.weights())

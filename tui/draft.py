@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SettingsError, TrialbookError
@@ -137,14 +137,14 @@ def with_layers(draft: Draft, layers: tuple[HiddenLayer, ...], came_from: list[i
         layers: The new hidden layers.
         came_from: For each of them the number, from 1, of the layer that it was, or None; its wrong input moves along.
     """
-    model = draft.settings.model.model_copy(update={"hidden": layers})
+    model = replace(draft.settings.model, hidden=layers)
     wrong = {name: value for name, value in draft.wrong.items() if not name.startswith(_HIDDEN)}
     for number, before in enumerate(came_from, start=1):
         prefix = f"{_HIDDEN}{before}."
         for name, value in draft.wrong.items():
             if name.startswith(prefix):
                 wrong[f"{_HIDDEN}{number}.{name.removeprefix(prefix)}"] = value
-    return replace(draft, settings=draft.settings.model_copy(update={"model": model}), wrong=wrong)
+    return replace(draft, settings=replace(draft.settings, model=model), wrong=wrong)
 
 
 def begun(settings: Settings, parent: str | None) -> Draft:
@@ -173,8 +173,8 @@ def suggested(settings: Settings, parent: str, diagnosis: Diagnosis) -> Draft:
 def draft_to_dict(draft: Draft) -> dict[str, Any]:
     """Return the draft as plain values for a JSON file."""
     return {
-        "settings": draft.settings.model_dump(mode="json"),
-        "begin": draft.begin.model_dump(mode="json"),
+        "settings": asdict(draft.settings),
+        "begin": asdict(draft.begin),
         "parent": draft.parent,
         "name": draft.name,
         "note": draft.note,

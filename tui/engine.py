@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import gc
 import importlib
 import importlib.util
@@ -122,6 +121,8 @@ def _load_libraries() -> None:
 
     What `ctypes` calls runs without the lock, so the screen goes on. Where a library is not found the import loads it.
     """
+    import ctypes  # noqa: PLC0415 - in the background as all here, not before the first screen
+
     found = importlib.util.find_spec("torch")
     if found is None or not found.submodule_search_locations:
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +59,8 @@ def read_keys(path: Path) -> tuple[dict[str, str], list[str]]:
     """
     if not path.exists():
         return {}, []
+    import tomllib  # noqa: PLC0415 - most have no such file, and then the first screen need not wait for it
+
     try:
         keys = tomllib.loads(read_text(path, _MAX_CONFIG)).get("keys", {})
     except TrialError as error:

@@ -89,7 +89,6 @@ def main(console: Console | None = None) -> None:
     # OpenMP's threads spin while they wait and so take the cores from each other when anything else runs, which makes
     # a training many times slower; spinning this short costs nothing measurable on a quiet machine
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # we want none, and looking for them takes 15 ms
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it for SIGHUP
             signal.signal(number, _end)  # by an exception, so that nothing half built is left behind

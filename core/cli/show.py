@@ -46,7 +46,7 @@ def show(home: Path, text: str, *, epoch: int | None, as_json: bool) -> None:
         told = {
             "lineage": lineage,
             "diagnosis": [dataclasses.asdict(each) for each in found],
-            "settings": settings.model_dump(mode="json"),
+            "settings": dataclasses.asdict(settings),
             "history": [dataclasses.asdict(epoch) for epoch in history],
             "result": result_of(listed),
             "ran_on": ran_on,

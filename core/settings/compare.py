@@ -44,6 +44,7 @@ def differences(old: Settings, new: Settings) -> list[Change]:
     changes: list[Change] = []
     for section in ("data", "model", "training"):
         if section == "model":
+            changes += _part_differences(old.model, new.model, "model.", "")
             changes += _layer_differences(old, new)
             changes += _part_differences(old.model.output, new.model.output, "model.output.", " of the output layer")
         else:
@@ -54,8 +55,8 @@ def differences(old: Settings, new: Settings) -> list[Change]:
 def _part_differences(old: object, new: object, prefix: str, suffix: str, shown: str | None = None) -> list[Change]:
     changes = []
     for path, field in FIELDS.items():
-        name = path.removeprefix(prefix)
-        if path == prefix + name and getattr(old, name) != getattr(new, name):
+        group, dot, name = path.rpartition(".")
+        if group + dot == prefix and getattr(old, name) != getattr(new, name):
             before, after = show_value(getattr(old, name)), show_value(getattr(new, name))
             changes.append(Change((shown or prefix) + name, field.label + suffix, before, after))
     return changes

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
-
-from pydantic import ValidationError
 
 from core.errors import SettingsError
 from core.settings.fields import SettingField
+from core.settings.part import NO_SUCH_SETTING, Mistake, quoted, read_part
 from core.settings.schema import FIELDS, Settings
 from core.text import printable
 
@@ -41,7 +41,7 @@ def change_settings(settings: Settings, changes: Mapping[str, Any] | Iterable[tu
     Raises:
         SettingsError: With one line for every mistake.
     """
-    document = settings.model_dump()
+    document = asdict(settings)
     problems: list[str] = []
     for name, value in changes.items() if isinstance(changes, Mapping) else changes:
         problem = _change(document, name.strip(), value)
@@ -101,7 +101,7 @@ def _change_widths(document: dict[str, Any], value: Any) -> str | None:
     text = value.strip()
     parts = [] if text in ("", "none") else re.split(r"\s*[-,]\s*|\s+", text)
     if not all(re.fullmatch(r"[0-9]{1,18}", part) for part in parts):
-        return f"model.hidden: {_quote(value)} is not allowed; must be widths joined by hyphens, such as 1024-512-64"
+        return f"model.hidden: {quoted(value)} is not allowed; must be widths joined by hyphens, such as 1024-512-64"
     old = list(document["model"]["hidden"])
     pattern = old[-1] if old else {}
     document["model"]["hidden"] = [
@@ -111,41 +111,19 @@ def _change_widths(document: dict[str, Any], value: Any) -> str | None:
 
 
 def _validated(document: Mapping[str, Any], problems: list[str]) -> Settings:
-    try:
-        settings = Settings.model_validate(document)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-        problems = problems + [_problem(each) for each in details[:_TOLD_PROBLEMS]]
-        if len(details) > _TOLD_PROBLEMS:
-            problems.append(f"and {len(details) - _TOLD_PROBLEMS:,} more mistakes")
-        raise SettingsError(problems) from None
-    if problems:
+    mistakes: list[Mistake] = []
+    settings = read_part(Settings, document, "", mistakes)
+    problems = problems + [_line(mistake) for mistake in mistakes[:_TOLD_PROBLEMS]]
+    if len(mistakes) > _TOLD_PROBLEMS:
+        problems.append(f"and {len(mistakes) - _TOLD_PROBLEMS:,} more mistakes")
+    if settings is None or problems:
         raise SettingsError(problems)
     return settings
 
 
-def _problem(details: Any) -> str:
-    """Turn one pydantic error into one line: name, what was given, what is allowed."""
-    path = ".".join(str(part + 1) if isinstance(part, int) else part for part in details["loc"])
-    field = field_of(path)
-    given = _quote(details["input"])
-    if details["type"] == "extra_forbidden":
-        return _unknown(path)
-    if field is None:
-        wanted = _wanted_of_a_group(path, details["type"])
-    elif details["type"] == "missing":
-        return f"{path}: is missing; must be {field.allowed}"
-    else:
-        wanted = str(details["ctx"]["error"]) if details["type"] == "value_error" else f"must be {field.allowed}"
-    return f"{printable(path)}: {given} is not allowed; {wanted}"
-
-
-def _wanted_of_a_group(path: str, kind: str) -> str:
-    if kind in ("model_type", "model_attributes_type"):
-        return "must be a table of settings"
-    if path.startswith(("data.mean.", "data.std.")):
-        return "must be a number"
-    return "must be a list of tables, one per hidden layer"
+def _line(mistake: Mistake) -> str:
+    path, wrong = mistake
+    return _unknown(path) if wrong == NO_SUCH_SETTING else f"{path}: {wrong}"
 
 
 def _unknown(name: str) -> str:
@@ -158,8 +136,4 @@ def _unknown(name: str) -> str:
     if not nearest:  # the section may be missing: "epochs" for "training.epochs"
         nearest = [path for path in known if path.endswith(f".{shown}")][:1]
     hint = f"; did you mean {nearest[0]}?" if nearest else f"; they begin with {', '.join(_SECTIONS)}"
-    return f"{shown}: there is no such setting{hint}"
-
-
-def _quote(value: Any) -> str:
-    return printable(repr(value) if isinstance(value, str) else value, 60)
+    return f"{shown}: {NO_SUCH_SETTING}{hint}"

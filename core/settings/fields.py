@@ -6,14 +6,15 @@ line, diffs and error messages all read the table that is built from these decla
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import typing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import annotated_types
-from pydantic import BaseModel, Field
-from pydantic.fields import FieldInfo
+Rule = Callable[[Any, Mapping[str, Any]], str]
+"""Takes a value and the right ones among those declared before it; returns what it must be, or "" if it is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,10 @@ def setting(  # noqa: PLR0913 - one argument per column of the table
     unit: str = "",
     step: Step | None = None,
     option: str = "",
+    rule: Rule | None = None,
     **limits: float,
 ) -> Any:
-    """Declare one setting: a pydantic field that carries its row of the table.
+    """Declare one setting: a field of a dataclass that carries its row of the table.
 
     Args:
         default: The value where nothing is said; `...` where it must be said.
@@ -77,13 +79,22 @@ def setting(  # noqa: PLR0913 - one argument per column of the table
         unit: The unit of its numbers.
         step: What an arrow key does to it.
         option: Its own option on the command line; without one it is reached by `--set`.
+        rule: What its type and its range do not tell.
         limits: `ge`, `gt`, `le`, `lt`: the allowed range.
     """
-    extra: Any = {"unit": unit, "step": step, "option": option}
-    bounds: dict[str, Any] = dict(limits)
-    if isinstance(default, float):
-        bounds["allow_inf_nan"] = False
-    return Field(default, title=label, description=help, json_schema_extra=extra, **bounds)
+    columns = {
+        "label": label,
+        "help": help,
+        "unit": unit,
+        "minimum": limits.get("gt", limits.get("ge")),
+        "maximum": limits.get("lt", limits.get("le")),
+        "above": "gt" in limits,
+        "below": "lt" in limits,
+        "step": step,
+        "option": option,
+        "rule": rule,
+    }
+    return dataclasses.field(default=dataclasses.MISSING if default is ... else default, metadata=columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,7 @@ class SettingField:
         below: Whether the maximum itself is excluded.
         step: What an arrow key does to it, or None.
         option: Its own option on the command line, or "".
+        rule: What its type and its range do not tell, or None.
         default: The value where nothing is said, or None where it must be said.
     """
 
@@ -118,6 +130,7 @@ class SettingField:
     below: bool
     step: Step | None
     option: str
+    rule: Rule | None
     default: Any
 
     @property
@@ -148,11 +161,32 @@ class SettingField:
         if self.step is None:
             raise ValueError(f"{self.path} has no step")
         new = self.step.up(value) if up else self.step.down(value)
-        if (self.minimum is not None and (new < self.minimum or (self.above and new == self.minimum))) or (
-            self.maximum is not None and (new > self.maximum or (self.below and new == self.maximum))
-        ):
+        if not self._is_in_range(new):
             return int(value) if self.kind is int else value
         return round(new) if self.kind is int else new
+
+    def held(self, value: object) -> Any:
+        """Return a value as the field holds it, or None if its type or its range does not allow it.
+
+        A whole number may stand for a number, and a list for a tuple; nothing else is turned into another type.
+        """
+        if self.kind is str:
+            return value if isinstance(value, str) and (not self.choices or value in self.choices) else None
+        if self.kind is bool:
+            return value if isinstance(value, bool) else None
+        if self.kind is tuple:
+            numbers = [finite(each) for each in value] if isinstance(value, list | tuple) else [None]
+            return None if None in numbers else tuple(numbers)
+        if self.kind is int:
+            is_right = isinstance(value, int) and not isinstance(value, bool) and self._is_in_range(value)
+            return value if is_right else None
+        number = finite(value)
+        return number if number is not None and self._is_in_range(number) else None
+
+    def _is_in_range(self, number: float) -> bool:
+        if self.minimum is not None and (number < self.minimum or (self.above and number == self.minimum)):
+            return False
+        return self.maximum is None or number < self.maximum or (number == self.maximum and not self.below)
 
     def parse(self, text: str) -> Any:
         """Turn the text of a form or of the command line into the field's kind of value.
@@ -185,59 +219,30 @@ def show_value(value: Any) -> str:
     return str(value)
 
 
-def table_of(model: type[BaseModel], prefix: str = "") -> dict[str, SettingField]:
-    """Return the rows of every setting declared in a pydantic model and in the models inside it, by path.
+def finite(value: object) -> float | None:
+    """Return a number as a float; None if it is none, is not finite, or is too large for one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def row_of(path: str, field: dataclasses.Field[Any]) -> SettingField:
+    """Return the row of the table for one setting.
 
     Args:
-        model: A model whose leaves are declared with `setting`.
-        prefix: The model's own path, with a dot at its end.
+        path: The setting's dotted name.
+        field: The field of a dataclass that `setting` has made; its type must be a type, not the text of one.
     """
-    rows: dict[str, SettingField] = {}
-    for name, info in model.model_fields.items():
-        inner = _inner_model(info.annotation)
-        if inner is not None:
-            star = "*." if typing.get_origin(info.annotation) is tuple else ""
-            rows |= table_of(inner, f"{prefix}{name}.{star}")
-        else:
-            rows[prefix + name] = _row(prefix + name, info)
-    return rows
-
-
-def _inner_model(annotation: Any) -> type[BaseModel] | None:
-    for candidate in (annotation, *typing.get_args(annotation)):
-        is_class = isinstance(candidate, type) and typing.get_origin(candidate) is None  # tuple[...] is none
-        if is_class and issubclass(candidate, BaseModel):
-            return typing.cast(type[BaseModel], candidate)
-    return None
-
-
-def _row(path: str, info: FieldInfo) -> SettingField:
-    extra = typing.cast(dict[str, Any], info.json_schema_extra)
-    annotation = info.annotation
-    choices = typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
-    kind = str if choices else (typing.get_origin(annotation) or annotation)
-    least: float | None = None
-    most: float | None = None
-    above = below = False
-    for limit in info.metadata:
-        if isinstance(limit, annotated_types.Gt | annotated_types.Ge):
-            above = isinstance(limit, annotated_types.Gt)
-            least = typing.cast(float, limit.gt if isinstance(limit, annotated_types.Gt) else limit.ge)
-        elif isinstance(limit, annotated_types.Lt | annotated_types.Le):
-            below = isinstance(limit, annotated_types.Lt)
-            most = typing.cast(float, limit.lt if isinstance(limit, annotated_types.Lt) else limit.le)
+    origin = typing.get_origin(field.type)
+    choices = typing.get_args(field.type) if origin is Literal else ()
     return SettingField(
         path=path,
-        label=info.title or path,
-        help=info.description or "",
-        unit=extra["unit"],
-        kind=typing.cast(type, kind),
+        kind=str if choices else origin or typing.cast(type, field.type),
         choices=choices,
-        minimum=least,
-        maximum=most,
-        above=above,
-        below=below,
-        step=extra["step"],
-        option=extra["option"],
-        default=None if info.is_required() else info.default,
+        default=None if field.default is dataclasses.MISSING else field.default,
+        **field.metadata,
     )

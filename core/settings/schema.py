@@ -1,13 +1,16 @@
-"""The settings of a trial: one immutable value, validated here and nowhere else."""
+"""The settings of a trial: one immutable value, and what every part of it may be.
 
-from __future__ import annotations
+The table of fields reads the types from the declarations, which therefore are not postponed (`from __future__ import
+annotations`).
+"""
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, field_validator
-
-from core.settings.fields import Step, setting, table_of
+from core.settings.fields import SettingField, Step, setting
+from core.settings.part import Part, members_of
 
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"]
 Normalization = Literal["none", "measured", "cifar10", "given"]
@@ -16,25 +19,78 @@ Schedule = Literal["constant", "cosine", "one-cycle"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 
-
 LEAST_DEVIATION = 1e-6
+MAX_IMAGE_SIDE = 4096
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+def parse_image_size(text: str) -> tuple[int, int] | None:
+    """Return (height, width) in pixels from "HEIGHTxWIDTH" or from one number for both; None if it is neither."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(re.fullmatch(r"[0-9]{1,4}", part) for part in parts):  # noqa: PLR2004
+        return None
+    height, width = int(parts[0]), int(parts[-1])
+    return (height, width) if 1 <= height <= MAX_IMAGE_SIDE and 1 <= width <= MAX_IMAGE_SIDE else None
 
 
-class DataSettings(_Part):
+def _is_in_utf8(source: str, _: Mapping[str, Any]) -> str:
+    try:
+        source.encode()
+    except UnicodeEncodeError:
+        return "must be a name in UTF-8, as the settings are written in it"
+    return ""
+
+
+def _is_a_size(image_size: str, _: Mapping[str, Any]) -> str:
+    if image_size == "auto" or parse_image_size(image_size) is not None:
+        return ""
+    return f"must be auto or HEIGHTxWIDTH, each from 1 to {MAX_IMAGE_SIDE}, such as 32x32"
+
+
+def _is_given_when_needed(mean: tuple[float, ...], earlier: Mapping[str, Any]) -> str:
+    if earlier.get("normalization") == "given" and len(mean) not in (1, 3):
+        return "must be one number or three, one per channel, with normalization = given"
+    return _only_if_given(mean, earlier)
+
+
+def _fits_the_mean(std: tuple[float, ...], earlier: Mapping[str, Any]) -> str:
+    given = earlier.get("normalization") == "given"
+    if given and "mean" in earlier and len(std) != len(earlier["mean"]):
+        return "must be as many numbers as the mean"
+    if any(part < LEAST_DEVIATION for part in std):
+        return f"must be numbers from {LEAST_DEVIATION:g}"
+    return _only_if_given(std, earlier)
+
+
+def _only_if_given(numbers: tuple[float, ...], earlier: Mapping[str, Any]) -> str:
+    if numbers and earlier.get("normalization", "given") != "given":
+        return "must be left out unless normalization = given"
+    return ""
+
+
+def _outlasts_the_warmup(epochs: int, earlier: Mapping[str, Any]) -> str:
+    warmup = earlier.get("warmup_epochs", 0.0)
+    return f"must be more than the {warmup:g} epochs of warm-up" if epochs <= warmup else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSettings(Part):
     """Which images, and what happens to them before the network sees them."""
 
+    PATH: ClassVar[str] = "data."
+
     source: str = setting(
-        "digits", label="data", option="--data", help="A known data set by name, or a folder of images."
+        "digits",
+        label="data",
+        option="--data",
+        help="A known data set by name, or a folder of images.",
+        rule=_is_in_utf8,
     )
     image_size: str = setting(
         "auto",
         label="image size",
         help="HEIGHTxWIDTH that a folder's images are resized to; auto: the size most of them have.",
         unit="pixels",
+        rule=_is_a_size,
     )
     skip_broken: bool = setting(
         False,
@@ -48,11 +104,11 @@ class DataSettings(_Part):
         help="How pixels in [0, 1] are shifted and scaled per channel: not at all, by the training set's measured "
         "mean and deviation, by CIFAR-10's usual ones, or by given ones.",
     )
-    mean: Annotated[tuple[FiniteFloat, ...], Field(strict=False)] = setting(
-        (), label="mean", help="Mean per channel, for normalization = given."
+    mean: tuple[float, ...] = setting(
+        (), label="mean", help="Mean per channel, for normalization = given.", rule=_is_given_when_needed
     )
-    std: Annotated[tuple[FiniteFloat, ...], Field(strict=False)] = setting(
-        (), label="deviation", help="Standard deviation per channel, for normalization = given."
+    std: tuple[float, ...] = setting(
+        (), label="deviation", help="Standard deviation per channel, for normalization = given.", rule=_fits_the_mean
     )
     crop_padding: int = setting(
         0,
@@ -75,48 +131,12 @@ class DataSettings(_Part):
         step=Step("add", 0.05),
     )
 
-    @field_validator("source")
-    @classmethod
-    def _can_be_written(cls, value: str) -> str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError("must be a name in UTF-8, as the settings are written in it") from None
-        return value
 
-    @field_validator("image_size")
-    @classmethod
-    def _is_a_size(cls, value: str) -> str:
-        if value != "auto" and parse_image_size(value) is None:
-            raise ValueError(f"must be auto or HEIGHTxWIDTH, each from 1 to {MAX_IMAGE_SIDE}, such as 32x32")
-        return value
-
-    @field_validator("mean")
-    @classmethod
-    def _is_given_when_needed(cls, value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
-        if info.data.get("normalization") == "given" and len(value) not in (1, 3):
-            raise ValueError("must be one number or three, one per channel, with normalization = given")
-        return _only_if_given(value, info)
-
-    @field_validator("std")
-    @classmethod
-    def _fits_the_mean(cls, value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
-        given = info.data.get("normalization") == "given"
-        if given and "mean" in info.data and len(value) != len(info.data["mean"]):
-            raise ValueError("must be as many numbers as the mean")
-        if any(part < LEAST_DEVIATION for part in value):
-            raise ValueError(f"must be numbers from {LEAST_DEVIATION:g}")
-        return _only_if_given(value, info)
-
-
-def _only_if_given(value: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
-    if value and info.data.get("normalization", "given") != "given":
-        raise ValueError("must be left out unless normalization = given")
-    return value
-
-
-class HiddenLayer(_Part):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HiddenLayer(Part):
     """One hidden block: Linear, batch normalization, activation, dropout."""
+
+    PATH: ClassVar[str] = "model.hidden.*."
 
     width: int = setting(..., label="width", help="Number of neurons.", unit="neurons", ge=1, step=Step("double", 1))
     batch_norm: bool = setting(True, label="batch norm", help="Normalize the layer's outputs over the batch.")
@@ -132,24 +152,39 @@ class HiddenLayer(_Part):
     l2: bool = setting(True, label="L2 penalty", help="Whether the L2 penalty covers the layer's weights.")
 
 
-class OutputLayer(_Part):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputLayer(Part):
     """The last, plain Linear layer, one neuron per class."""
+
+    PATH: ClassVar[str] = "model.output."
 
     l2: bool = setting(True, label="L2 penalty", help="Whether the L2 penalty covers the layer's weights.")
 
 
-class ModelSettings(_Part):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings(Part):
     """The fully connected network."""
 
-    hidden: Annotated[tuple[HiddenLayer, ...], Field(strict=False)] = (
+    PATH: ClassVar[str] = "model."
+
+    skip_connections: bool = setting(
+        False,
+        label="skip connections",
+        help="A hidden layer's input is added to its output, after activation and dropout, where both have the same "
+        "width.",
+    )
+    hidden: tuple[HiddenLayer, ...] = (
         HiddenLayer(width=256, dropout=0.2),
         HiddenLayer(width=128, dropout=0.2),
     )
     output: OutputLayer = OutputLayer()
 
 
-class TrainingSettings(_Part):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSettings(Part):
     """How the network is trained, and how it is kept from overfitting."""
+
+    PATH: ClassVar[str] = "training."
 
     optimizer: Optimizer = setting(
         "adam",
@@ -212,6 +247,7 @@ class TrainingSettings(_Part):
         ge=1,
         le=100_000,
         step=Step("add", 10),
+        rule=_outlasts_the_warmup,
     )
     l2_lambda: float = setting(
         0.0,
@@ -229,6 +265,14 @@ class TrainingSettings(_Part):
         ge=0,
         lt=1,
         step=Step("add", 0.05),
+    )
+    ema_decay: float = setting(
+        0.0,
+        label="weight averaging",
+        help="Decay per step of the moving average of the weights that is evaluated and saved instead of the weights "
+        "themselves, such as 0.999; 0: off.",
+        ge=0,
+        lt=1,
     )
     early_stopping_patience: int = setting(
         0,
@@ -265,32 +309,22 @@ class TrainingSettings(_Part):
         help="Number format of the matrix products; weights are always kept in float32. TF32 needs a GPU.",
     )
 
-    @field_validator("epochs")
-    @classmethod
-    def _outlasts_the_warmup(cls, value: int, info: ValidationInfo) -> int:
-        if value <= info.data.get("warmup_epochs", 0.0):
-            raise ValueError(f"must be more than the {info.data['warmup_epochs']:g} epochs of warm-up")
-        return value
 
-
-class Settings(_Part):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Part):
     """Everything that decides what a trial does: an immutable value that can be compared and hashed."""
+
+    PATH: ClassVar[str] = ""
 
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
 
 
-FIELDS = table_of(Settings)
+FIELDS: dict[str, SettingField] = {
+    row.path: row
+    for kind in (DataSettings, ModelSettings, HiddenLayer, OutputLayer, TrainingSettings)
+    for row in members_of(kind).values()
+    if isinstance(row, SettingField)
+}
 """The table of fields, by path, in the order in which forms and files show them."""
-
-MAX_IMAGE_SIDE = 4096
-
-
-def parse_image_size(text: str) -> tuple[int, int] | None:
-    """Return (height, width) in pixels from "HEIGHTxWIDTH" or from one number for both; None if it is neither."""
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(re.fullmatch(r"[0-9]{1,4}", part) for part in parts):  # noqa: PLR2004
-        return None
-    height, width = int(parts[0]), int(parts[-1])
-    return (height, width) if 1 <= height <= MAX_IMAGE_SIDE and 1 <= width <= MAX_IMAGE_SIDE else None

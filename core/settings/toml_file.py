@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
 from core.errors import SettingsError
@@ -37,6 +36,8 @@ def settings_from_toml(text: str, name: str = "settings") -> Settings:
     Raises:
         SettingsError: It is not TOML, or holds wrong settings: one line for each.
     """
+    import tomllib  # noqa: PLC0415 - the console's first screen needs it not
+
     shown = printable(name)
     _refuse_slow_toml(text, shown)
     try:

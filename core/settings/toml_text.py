@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import tomlkit
@@ -12,7 +13,7 @@ from core.settings.schema import FIELDS, Settings
 def settings_to_toml(settings: Settings) -> str:
     """Return the settings as TOML with every field, each explained by a comment."""
     document = tomlkit.document()
-    for section, values in settings.model_dump().items():
+    for section, values in asdict(settings).items():
         table = tomlkit.table()
         for name, value in values.items():
             path = f"{section}.{name}"

@@ -1,4 +1,4 @@
-"""The form of everything but the architecture: regularization, optimization, data and the run."""
+"""The form of everything but the layers: regularization, optimization, data and the run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.reactive import reactive
 
-from core.settings import SettingField, field_of
+from core.data.catalog import known_shape
+from core.settings import SettingField, Settings, field_of
+from core.skips import square_layers
 from core.text import printable
 from tui.actions import bindings
 from tui.draft import ALL_DROPOUTS, Draft, restored
@@ -36,8 +38,10 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "training.schedule",
             "training.warmup_epochs",
             "training.momentum",
+            "training.ema_decay",
             "training.batch_size",
             "training.epochs",
+            "model.skip_connections",
         ),
     ),
     (
@@ -134,7 +138,14 @@ def is_unused(path: str, draft: Draft) -> bool:
         or (path == "training.weight_decay" and training.optimizer != "adamw")
         or (path == "training.early_stopping_min_delta" and not training.early_stopping_patience)
         or (path in ("data.mean", "data.std") and settings.data.normalization != "given")
+        or (path == "model.skip_connections" and _has_no_square_layer(settings))
     )
+
+
+def _has_no_square_layer(settings: Settings) -> bool:
+    """Return whether surely no hidden layer is as wide as its input: of a folder's images the size is not known."""
+    shape = known_shape(settings)
+    return shape is not None and not square_layers(settings.model, shape.image.values)
 
 
 def _lines(draft: Draft) -> list[tuple[str | None, str]]:

@@ -1,0 +1,51 @@
+"""The moving average of a network's weights, which is judged and saved instead of the weights themselves."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from core.model import Mlp
+
+
+class AveragedWeights:
+    """An exponential moving average of a network's weights over its training steps.
+
+    The average of a path of weights lies nearer to the minimum than its last point, which still has the noise of the
+    last batches (Polyak and Juditsky 1992, https://doi.org/10.1137/0330046). After step t, counted from 0,
+
+        average = d * average + (1 - d) * weights    with    d = min(decay, (1 + t) / (10 + t)),
+
+    so that the random first weights are soon forgotten, as in TensorFlow's ExponentialMovingAverage with num_updates.
+    The running statistics of batch norm are averaged in the same way, for they belong to the weights they were taken
+    with; its counts of batches are those of the network.
+
+    Attributes:
+        model: A network of its own with the averaged weights, on the same device.
+        steps: The training steps in the average.
+    """
+
+    def __init__(self, model: Mlp, decay: float) -> None:
+        """Begin with the weights as they are.
+
+        Args:
+            model: The network that is trained, already on its device. Its tensors must stay the same ones.
+            decay: The part of the average that a step leaves, 0 to 1.
+        """
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.steps = 0
+        self._decay = decay
+        pairs = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
+        self._averages = [average for average, _ in pairs if average.is_floating_point()]
+        self._weights = [weights for _, weights in pairs if weights.is_floating_point()]
+        self._copies = [copied for copied, _ in pairs if not copied.is_floating_point()]
+        self._counts = [count for _, count in pairs if not count.is_floating_point()]
+
+    def update(self) -> None:
+        """Take in the network's weights after a training step."""
+        decay = min(self._decay, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(self._averages, self._weights, 1 - decay)  # all at once: a GPU is told once, not 20 times
+        if self._counts:
+            torch._foreach_copy_(self._copies, self._counts)
+        self.steps += 1
