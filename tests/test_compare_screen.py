@@ -129,16 +129,21 @@ def test_the_line_under_the_cursor_is_written_in_full(home: Path) -> None:
 
 
 def test_columns_that_have_no_room_are_scrolled_to(home: Path) -> None:
+    for number in range(2):
+        copy = home / "saved_models" / f"2099010{number + 1}-000000-00aaaa"
+        shutil.copytree(trials(home)[0].directory, copy)
+
     async def steps(console: Console) -> None:
         await open_comparison(console, ids(home))
         await console.press("tab")
         table = console.find(CompareTable)
-        assert list(table._shown()) == [0, 1]
-        assert "narrow" in console.text and "▸" in console.text
+        assert list(table._shown()) == [0, 1, 2] and "▸" in table.render_line(0).text
         await console.press("right")
-        assert list(table._shown()) == [1, 2]
-        await console.press("right", "left", "left")
-        assert list(table._shown()) == [0, 1]
+        assert list(table._shown()) == [1, 2, 3] and "◂" in table.render_line(0).text
+        await console.press("right", "right", "right")
+        assert list(table._shown()) == [2, 3, 4] and "▸" not in table.render_line(0).text
+        await console.press("left", "left", "left")
+        assert list(table._shown()) == [0, 1, 2]
 
     run(home, steps, (60, 20))
 

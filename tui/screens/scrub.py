@@ -54,6 +54,8 @@ class ScrubScreen(Page):
     DEFAULT_CSS = """
     ScrubScreen #film-title { height: 1; padding: 0 1; background: $panel; }
     ScrubScreen #film-now { height: 2; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    ScrubScreen.-failed #film-now { height: 1fr; text-wrap: wrap; }
+    ScrubScreen.-failed #film-panels, ScrubScreen.-failed FilmStrip { display: none; }
     ScrubScreen #film-panels { height: auto; max-height: 15; }
     ScrubScreen.-tall #film-panels { max-height: 65%; }
     ScrubScreen .panel {
@@ -115,6 +117,8 @@ class ScrubScreen(Page):
         elif event.state is WorkerState.ERROR:
             error = event.worker.error
             text = str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"
+            self.add_class("-failed")
+            self.query_one("#film-title", Static).update(safe(self._trial_id, "bold"))
             self.query_one("#film-now", Static).update(Content.assemble(("✗ ", "bold $error"), safe(text, "$error")))
 
     def go_to(self, epoch: int) -> None:
@@ -167,7 +171,7 @@ class ScrubScreen(Page):
         """Offer only what does something."""
         if action == "best":
             return self._loaded is not None and self._loaded.best > 0
-        return action not in ("play", "step") or self._loaded is not None
+        return action not in ("play", "step", "next_panel", "previous_panel") or self._loaded is not None
 
     def label_of(self, action: str) -> str | None:
         """Return the footer's word for an action, where it changes."""
