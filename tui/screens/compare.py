@@ -199,11 +199,21 @@ class CompareScreen(Page):
     @on(Pairs.Moved)
     def _pair_moved(self) -> None:
         """Say how the two compare, and find their images."""
+        self._pair = None
         if self._comparison is None:
             return
+        self._say_pair(self._comparison)
         pair = self.query_one(Pairs).pair
-        verdict = self._comparison.verdicts.get(pair)
-        first, second = (titles_of(self._comparison.columns)[at] for at in pair)
+        if self._comparison.verdicts.get(pair) is None:
+            self._show_pictures()
+        else:
+            self._work("pair", partial(read_pair, self._trials, pair))
+
+    def _say_pair(self, comparison: Comparison) -> None:
+        """Write the verdict on the selected pair, and what it means where there is room."""
+        pair = self.query_one(Pairs).pair
+        verdict = comparison.verdicts.get(pair)
+        first, second = (titles_of(comparison.columns)[at] for at in pair)
         lines = [Content.assemble((second, "bold"), " against ", (first, "bold"), ":")]
         if verdict is None:
             lines.append(safe("they were not tested on the same images, or one has no complete epoch", "$text-warning"))
@@ -211,14 +221,9 @@ class CompareScreen(Page):
             signs = [overlay_sign(at) for at in pair]
             counts = f"right only in {signs[1]}: {verdict.gained:,}, only in {signs[0]}: {verdict.lost:,}"
             lines += [safe(verdict), Content.styled(counts, "$text-muted")]
-        if self._is_small or self.size.height >= _EXPLAINING:
+        if self.has_class("-tabs") or self.size.height >= _EXPLAINING:
             lines.append(Content.styled(EXPLAINED, "$text-muted"))
         self.query_one("#pairs-words", Static).update(Content("\n").join(lines))
-        self._pair = None
-        if verdict is None:
-            self._show_pictures()
-            return
-        self._work("pair", partial(read_pair, self._trials, pair))
 
     def _take_pair(self, pair: PairImages) -> None:
         self._pair, self._shown_side = pair, 1
@@ -245,12 +250,13 @@ class CompareScreen(Page):
         none, nowhere = np.empty((0, 1, 8, 8), dtype=np.uint8), partial(Picture, "", "", 0.0)
         self.refresh_bindings()
         if pair is None:
-            panel.border_title = _PANELS["pictures"]
+            panel.border_title, panel.border_subtitle = _PANELS["pictures"], ""
             pictures.show(none, (), lambda _index: nowhere(), empty="these two cannot be compared")
             return
         count, other = len(pair.only[side]), len(pair.only[1 - side])
         sign, other_sign = overlay_sign(pair.pair[side]), overlay_sign(pair.pair[1 - side])
-        panel.border_title = f"Only {sign} right: {count:,}  (x: only {other_sign}: {other:,})"
+        panel.border_title = f"{sign} right, {other_sign} wrong: {count:,}"
+        panel.border_subtitle = f"x: {other_sign} right, {sign} wrong: {other:,}"
         if self._images is None:
             waiting = "the images cannot be shown" if self._image_problem else "loading the images …"
             pictures.show(none, (), lambda _index: nowhere(), empty=waiting)
@@ -295,6 +301,8 @@ class CompareScreen(Page):
         self.query_one("#compare-tabs", Static).update(tab_line(_PANELS, self._current))
         if self._comparison is not None and (not single or self._current == "pictures"):
             self._load_images()
+        if self._comparison is not None:
+            self._say_pair(self._comparison)
         self.call_after_refresh(self._row_moved)  # which is wrapped to the width
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
