@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import TrialError
 from core.trials.trial import PREDICTIONS, Trial
@@ -43,13 +43,26 @@ def moment(trial: Trial, epoch: int) -> Moment:
     Raises:
         TrialError: There is no such epoch, or a file cannot be read.
     """
-    import numpy as np  # noqa: PLC0415 - takes longer than a list of trials, which may import this
-
     labels, predicted = trial.test_labels(), trial.predictions(epoch)
     classes = tuple(str(name) for name in trial.ran_on()["data"]["classes"])  # the two lines above have read it
     count = len(classes)
     if not len(labels) or max(labels.max(), predicted.max()) >= count:
         raise TrialError(f"{trial.directory / PREDICTIONS} holds a class that {trial.id} does not have")
-    cells = np.bincount(labels.astype(np.int64) * count + predicted, minlength=count * count)
-    confusion = cells.reshape(count, count)
-    return Moment(epoch, len(labels), int(np.trace(confusion)), classes, confusion)
+    confusion = confusion_of(labels, predicted, count)
+    return Moment(epoch, len(labels), int(confusion.trace()), classes, confusion)
+
+
+def confusion_of(
+    labels: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], classes: int
+) -> NDArray[np.int64]:
+    """Return how many images of the row's class were taken for the column's (C, C).
+
+    Args:
+        labels: (N,) the true classes, each below C.
+        predicted: (N,) the predicted ones, each below C.
+        classes: C.
+    """
+    import numpy as np  # noqa: PLC0415 - takes longer than a list of trials, which may import this
+
+    cells = np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes * classes)
+    return cells.reshape(classes, classes)

@@ -24,20 +24,26 @@ from tui.plot.widget import CurvesPlot
 from tui.screens.bare_file import BareFileDialog
 from tui.screens.check import CheckDialog
 from tui.screens.choose import BeginScreen, OverlayScreen
+from tui.screens.compare import CompareScreen
 from tui.screens.data import DataScreen
 from tui.screens.dialogs import HelpDialog, NameDialog, QuitDialog, TextDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.folder import FolderScreen
 from tui.screens.models import ModelsScreen
 from tui.screens.page import Dialog, Page
+from tui.screens.scrub import ScrubScreen
 from tui.screens.workbench import Workbench
 from tui.widgets.architecture import ArchitectureTable
 from tui.widgets.bars import ClassBars
+from tui.widgets.compare_table import CompareTable
 from tui.widgets.editor import Editor
+from tui.widgets.film_strip import FilmStrip
 from tui.widgets.keys import Keys, shown_keys
 from tui.widgets.matrix import Matrix
+from tui.widgets.pairs import Pairs
 from tui.widgets.panel import FiguresScroller
 from tui.widgets.pictures import Pictures
+from tui.widgets.recalls import Recalls
 from tui.widgets.settings_form import SettingsForm
 from tui.widgets.trial_list import TrialList
 
@@ -53,6 +59,13 @@ TOGETHER = (
     ("scores", "evaluation", "app"),
     ("matrix", "evaluation", "app"),
     ("pictures", "evaluation", "app"),
+    ("curves", "comparison", "app"),
+    ("table", "comparison", "app"),
+    ("pairs", "comparison", "app"),
+    ("pictures", "comparison", "app"),
+    ("film", "scrub", "app"),
+    ("matrix", "scrub", "app"),
+    ("scores", "scrub", "app"),
     ("data", "app"),
     ("folder", "app"),
     ("text", "app"),
@@ -61,6 +74,7 @@ TOGETHER = (
 """Scopes that are active at the same time, the focused widget's first; the editor takes keys from whatever is below."""
 HARMLESS = {
     "models.to_list": "goes from the filter to the list; where the list has the focus, down moves its cursor",
+    "comparison.trials": "asks for the trials to compare, as the key of the curves there does too",
     "begin.to_list": "goes from the filter to the list; where the list has the focus, down moves its cursor",
 }
 """Actions whose key another one takes while a list has the focus, and why nobody misses them there."""
@@ -75,7 +89,12 @@ OWNERS: dict[str, set[type[DOMNode]]] = {
     "list": {TrialList},
     "models": {ModelsScreen},
     "evaluation": {EvaluationScreen},
-    "scores": {ClassBars},
+    "scores": {ClassBars, Recalls},
+    "comparison": {CompareScreen},
+    "table": {CompareTable},
+    "pairs": {Pairs},
+    "scrub": {ScrubScreen},
+    "film": {FilmStrip},
     "matrix": {Matrix},
     "pictures": {Pictures},
     "text": {TextDialog},
@@ -281,6 +300,29 @@ async def tour_evaluation(tour: Tour) -> None:
     await console.press("escape", "escape")
 
 
+async def tour_comparison(tour: Tour) -> None:
+    console = tour.console
+    await console.press("C")
+    assert isinstance(console.app.screen, CompareScreen)
+    await console.see("second")
+    await console.idle()
+    for panel in ("curves", "table", "pairs", "pictures"):
+        tour.look(f"comparison, {panel}")
+        await console.press("tab")
+    await console.pilot.resize_terminal(120, 40)
+    await console.settle()
+    tour.look("comparison, all panels")
+    await console.pilot.resize_terminal(80, 24)
+    await console.settle()
+    await console.press("escape", "F")
+    assert isinstance(console.app.screen, ScrubScreen)
+    await console.see("epoch 2/2")
+    for panel in ("film", "matrix", "recalls"):
+        tour.look(f"film, {panel}")
+        await console.press("tab")
+    await console.press("escape")
+
+
 async def tour_data(tour: Tour) -> None:
     console = tour.console
     await console.press("i")
@@ -311,6 +353,7 @@ def test_every_action_is_reached_by_keys_and_every_footer_fits(history: Path, fo
         await tour_workbench(tour, "at rest")
         await tour_lists(tour)
         await tour_evaluation(tour)
+        await tour_comparison(tour)
         await tour_data(tour)
         await console.press("s")
         await console.epochs(1)
@@ -332,8 +375,8 @@ def test_every_action_is_reached_by_keys_and_every_footer_fits(history: Path, fo
     assert "Start" in tour.footers["figures, at rest"] and "Start" not in tour.footers["figures, training"]
     # letters and signs that an input takes as text are not offered as keys
     assert "Filter" not in tour.footers["begin, filter"] and "Filter" in tour.footers["begin"]
-    # a download needs a network; its own tests cancel one
-    assert set(BY_ID) - tour.met <= {"data.cancel"}
+    # a download needs a network, and a suggestion more epochs; their own tests have both
+    assert set(BY_ID) - tour.met <= {"data.cancel", "suggest"}
 
 
 def test_the_check_has_a_footer_too(places: Path) -> None:

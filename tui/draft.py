@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import SettingsError, TrialbookError
 from core.settings import FIELDS, HiddenLayer, Settings, change_settings, differences, field_of, make_settings
 from core.settings.fields import show_value
+
+if TYPE_CHECKING:
+    from core.diagnosis import Diagnosis
 
 ALL_DROPOUTS = "model.hidden.*.dropout"
 WIDTHS = "model.hidden"
@@ -147,6 +150,24 @@ def with_layers(draft: Draft, layers: tuple[HiddenLayer, ...], came_from: list[i
 def begun(settings: Settings, parent: str | None) -> Draft:
     """Return the draft that begins from a preset's or a trial's settings."""
     return Draft(settings=settings, begin=settings, parent=parent)
+
+
+def suggested(settings: Settings, parent: str, diagnosis: Diagnosis) -> Draft:
+    """Return the draft that begins from a trial with the change made that a diagnosis of its curves suggests.
+
+    Args:
+        settings: The trial's settings.
+        parent: The trial's id.
+        diagnosis: One with a suggestion.
+
+    Raises:
+        SettingsError: The change makes no valid settings.
+    """
+    change = diagnosis.suggestion
+    if change is None:
+        return begun(settings, parent)
+    note = f"suggested: {change.words} ({diagnosis.rule})"
+    return replace(begun(settings, parent), settings=change_settings(settings, change.changes), note=note)
 
 
 def draft_to_dict(draft: Draft) -> dict[str, Any]:

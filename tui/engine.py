@@ -27,6 +27,8 @@ _THEN = (
     "tui.screens.evaluation",
     "tui.screens.models",
     "tui.screens.choose",
+    "tui.screens.compare",
+    "tui.screens.scrub",
     "tui.screens.data",
     "tui.screens.dialogs",
 )

@@ -145,17 +145,42 @@ class Trial:
         """
         return self._classes(TEST_LABELS, 1)
 
-    def _classes(self, name: str, epoch: int) -> NDArray[np.uint8 | np.uint16]:
-        """Return an epoch's part of a file that holds one class per test image and epoch."""
+    def all_predictions(self) -> NDArray[np.uint8 | np.uint16]:
+        """Return the predicted class of every test image after every complete epoch (epochs, N), read at once.
+
+        Raises:
+            TrialError: The files cannot be read.
+        """
+        import numpy as np  # noqa: PLC0415 - as below
+
+        images, kind = self._layout()
+        path = self.directory / PREDICTIONS
+        try:
+            content = np.fromfile(path, dtype=kind)
+        except (OSError, MemoryError) as error:
+            raise TrialError(f"cannot read {path}: {error}") from error
+        epochs = len(content) // images  # the last one may be just being written
+        return content[: epochs * images].reshape(epochs, images)
+
+    def _layout(self) -> tuple[int, np.dtype[Any]]:
+        """Return how many test images there are, and the type that holds the class of one."""
         import numpy as np  # noqa: PLC0415 - takes longer than the list of trials that most callers want
 
-        path = self.directory / name
         data = self.ran_on().get("data", {})
         try:
             images, classes = int(data["test_images"]), len(data["classes"])
         except (KeyError, TypeError, ValueError) as error:
             raise TrialError(f"{self.directory / RAN_ON} does not tell the number of test images") from error
-        kind = np.dtype(class_type(classes))
+        if images < 1:
+            raise TrialError(f"{self.directory / RAN_ON} tells of {images} test images")
+        return images, np.dtype(class_type(classes))
+
+    def _classes(self, name: str, epoch: int) -> NDArray[np.uint8 | np.uint16]:
+        """Return an epoch's part of a file that holds one class per test image and epoch."""
+        import numpy as np  # noqa: PLC0415 - as above
+
+        path = self.directory / name
+        images, kind = self._layout()
         size = images * kind.itemsize
         try:
             with path.open("rb") as file:

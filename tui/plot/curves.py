@@ -39,6 +39,11 @@ class Run:
     history: tuple[Epoch, ...]
     epochs: int
 
+    @property
+    def is_title(self) -> bool:
+        """Whether it has no curves and never will: it stands for the overlaid trials, all of equal rank."""
+        return not self.history and not self.epochs
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:

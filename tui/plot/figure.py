@@ -165,8 +165,8 @@ def with_crosshair(picture: Picture, curves: Sequence[Curve], epoch: int) -> Pic
         if place is not None:
             canvas.write(place, column, curve.sign or "●", curve.role)
     if len(canvas.characters) > canvas.rows + 1:
-        label, width = f" {epoch} ", len(canvas.characters[0])
-        canvas.write(canvas.rows + 1, max(0, min(column - len(label) // 2, width - len(label))), label, "cursor")
+        label, end = f" {epoch} ", min(len(canvas.characters[0]), canvas.left + canvas.columns + 1)
+        canvas.write(canvas.rows + 1, max(0, min(column - len(label) // 2, end - len(label))), label, "cursor")
     return canvas
 
 

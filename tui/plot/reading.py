@@ -18,7 +18,6 @@ StyleOf = Callable[[str], Style]
 
 _SAMPLES = {"solid": "⠤⠤⠤", "dashed": "⠤⠤ ⠤", "dotted": "⠄⠄⠄"}
 _LONG_TITLE = 24
-_GAP = 2
 _PLAIN_RANGE = (1e-4, 1e4)
 _SMALL_RATE = 0.01
 _ROUND_TO = {"cost": 4, "points": 2}
@@ -49,7 +48,7 @@ def title(run: Run, view: View, extent: int, style_of: StyleOf) -> Content:
 
 def legend(run: Run, parent: Run | None, overlays: Sequence[Run], view: View, style_of: StyleOf) -> list[Content]:
     """Return a sample of each curve's line with its name, the best epoch's mark, and the other trials' signs."""
-    drawn = [("train", "dashed", "train"), ("test", "solid", "test")]
+    drawn = [] if run.is_title else [("train", "dashed", "train"), ("test", "solid", "test")]
     if any(epoch.validation_cost is not None for epoch in run.history):
         drawn.append(("validation", "dotted", "validation"))
     parts = [Content.assemble((f"{_SAMPLES[dash]} ", style_of(role)), name) for role, dash, name in drawn]
@@ -69,9 +68,9 @@ def readout(  # noqa: PLR0913, PLR0917 - everything that is read
     """Return the exact values of all trials at an epoch, not smoothed, as parts of a line or two."""
     epoch = epoch_of(run, number)
     parts = [Content.styled(f"epoch {number}", style_of("title"))]
-    if epoch is None:
+    if epoch is None and not run.is_title:
         parts.append(Content.styled("not reached" if number <= run.epochs else "not planned", style_of("quiet")))
-    else:
+    elif epoch is not None:
         parts += _own(epoch, view, style_of)
     if parent is not None and view.parent:
         other = epoch_of(parent, number)
@@ -86,18 +85,19 @@ def readout(  # noqa: PLR0913, PLR0917 - everything that is read
     return parts
 
 
-def packed(parts: Sequence[Content], width: int, rows: int) -> list[Content]:
+def packed(parts: Sequence[Content], width: int, rows: int, gap: str = "  ") -> list[Content]:
     """Return parts as lines that fit into the width, none of them torn; an ellipsis stands for those without room.
 
     Args:
         parts: What to write, in order.
         width: Columns of a line.
         rows: The most lines.
+        gap: What stands between the parts of a line.
     """
     lines: list[Content] = []
     for part in parts:
-        if lines and lines[-1].cell_length + _GAP + part.cell_length <= width:
-            lines[-1] = Content.assemble(lines[-1], " " * _GAP, part)
+        if lines and lines[-1].cell_length + len(gap) + part.cell_length <= width:
+            lines[-1] = Content.assemble(lines[-1], gap, part)
         elif len(lines) < rows:
             lines.append(part)
         else:

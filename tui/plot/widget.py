@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -24,7 +24,7 @@ from textual.worker import Worker, WorkerState
 from tui.actions import BY_ID, bindings
 from tui.plot.curves import Run
 from tui.plot.drawing import Drawing, Plan, drawing_of
-from tui.plot.figure import ROLES, with_crosshair
+from tui.plot.figure import ROLES, Picture, with_crosshair
 from tui.plot.reading import legend, packed, readout, title
 from tui.plot.view import SMOOTHINGS, View
 
@@ -272,14 +272,7 @@ class CurvesPlot(Widget, can_focus=True):
             row, column = picture.rows // 2, picture.left + max(0, (picture.columns - len(reason)) // 2)
             picture.write(row, column, reason, "quiet")
         styles: dict[str, RichStyle] = {name: self._style_of(name).rich_style for name in _STYLED}
-        styles[""] = self.visual_style.rich_style
-        styles["cursor"] = styles[""] + RichStyle(reverse=True)
-        strips = []
-        for characters, roles in zip(picture.characters, picture.roles, strict=True):
-            runs = groupby(zip(characters, roles, strict=True), key=lambda cell: cell[1])
-            segments = [Segment("".join(cell[0] for cell in cells), styles[role]) for role, cells in runs]
-            strips.append(Strip(segments).adjust_cell_length(self.size.width, styles[""]))
-        return strips
+        return strips_of(picture, styles, self.visual_style.rich_style, self.size.width)
 
     def _reason(self) -> str:
         """Return why no curve is drawn."""
@@ -293,6 +286,8 @@ class CurvesPlot(Widget, can_focus=True):
         """Grey out what would change nothing."""
         if action in ("crosshair", "crosshair_to", "quantity", "smooth", "zoom", "pan", "all_epochs"):
             return True if self._run is not None else None
+        if action == "penalty" and self._run is not None and self._run.is_title:
+            return None  # there is no train cost
         if action in ("penalty", "log"):
             return True if self._run is not None and self.view.quantity == "cost" else None
         if action == "parent":
@@ -391,6 +386,24 @@ class CurvesPlot(Widget, can_focus=True):
         """Move the window to later epochs."""
         event.stop()
         self.action_pan(1)
+
+
+def strips_of(picture: Picture, styles: Mapping[str, RichStyle], base: RichStyle, width: int) -> list[Strip]:
+    """Return a drawing as lines of the screen.
+
+    Args:
+        picture: The drawing.
+        styles: The style of each role.
+        base: The style of the background.
+        width: Columns of a line.
+    """
+    styles = {**styles, "": base, "cursor": base + RichStyle(reverse=True)}
+    strips = []
+    for characters, roles in zip(picture.characters, picture.roles, strict=True):
+        runs = groupby(zip(characters, roles, strict=True), key=lambda cell: cell[1])
+        segments = [Segment("".join(cell[0] for cell in cells), styles[role]) for role, cells in runs]
+        strips.append(Strip(segments).adjust_cell_length(width, base))
+    return strips
 
 
 def _is_same(before: Run, run: Run) -> bool:

@@ -12,15 +12,18 @@ from textual.widgets import Input, Static
 from core.errors import TrialbookError
 from core.presets import all_presets
 from core.settings import widths_text
-from core.trials.store import list_trials
+from core.trials.store import DIRECTORY, list_trials, listed_trial
+from core.trials.trial import Trial
 from tui.actions import bindings
 from tui.safe import safe
 from tui.screens.page import Page
+from tui.widgets.choice import ChoiceDetail
 from tui.widgets.trial_list import Row, TrialList
 from tui.widgets.trial_rows import TRIAL_COLUMNS, trial_row
 
 if TYPE_CHECKING:
     from core.presets import Preset
+    from core.trials.store import Listed
     from tui.app import TrialbookApp
 
 
@@ -103,8 +106,38 @@ class _Chooser(Page):
 class BeginScreen(_Chooser):
     """Answers with the name of a preset, or with a trial's id."""
 
+    DEFAULT_CSS = """
+    BeginScreen ChoiceDetail { height: 9; }
+    BeginScreen.-tall ChoiceDetail { height: 11; }
+    """
     title_text = "Begin from a preset or a saved trial"
     with_presets = True
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the list, and what is known of the line under the cursor."""
+        yield from super().compose_page()
+        yield ChoiceDetail()
+
+    @on(TrialList.Moved)
+    def _moved(self, event: TrialList.Moved) -> None:
+        """Tell more of the line under the cursor: of a preset at once, of a trial as soon as a worker has read it."""
+        key = event.row.key if event.row is not None else ""
+        preset = all_presets().get(key)
+        if preset is not None or not key:
+            self.query_one(ChoiceDetail).choice = preset
+        else:
+            trial = Trial(cast("TrialbookApp", self.app).home / DIRECTORY / key)
+            self.run_worker(
+                lambda: self.app.call_from_thread(self._take_trial, listed_trial(trial)),
+                thread=True,
+                exit_on_error=False,
+                group="detail",
+            )
+
+    def _take_trial(self, listed: Listed) -> None:
+        row = self.query_one(TrialList).row
+        if row is not None and row.key == listed.trial.id:  # the cursor may have moved on
+            self.query_one(ChoiceDetail).choice = listed
 
     def filtered(self) -> None:
         """Take the line that was found."""

@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
@@ -24,7 +23,7 @@ from core.text import printable
 from tui.actions import bindings
 from tui.safe import safe
 from tui.screens.dialogs import TextDialog
-from tui.screens.page import Page
+from tui.screens.page import Page, tab_line
 from tui.widgets.bars import ClassBars
 from tui.widgets.cells import bar
 from tui.widgets.headline import Headline, one_line
@@ -275,12 +274,7 @@ class EvaluationScreen(Page):
         for name in _PANELS:
             self.query_one(f"#{name}-panel").display = not one or name == self._current
         self.query_one("#left").display = not one or self._current != "pictures"
-        tabs = []
-        for name, title in _PANELS.items():
-            style = "bold reverse" if name == self._current else "$text-muted"
-            click = Style.from_meta({"@click": f"screen.show_panel('{name}')"})
-            tabs.append(Content.styled(f" {title} ", style).stylize(click))
-        self.query_one("#tabs", Static).update(Content(" ").join(tabs))
+        self.query_one("#tabs", Static).update(tab_line(_PANELS, self._current))
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Remember which panel is in use."""

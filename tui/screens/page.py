@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.content import Content
 from textual.screen import ModalScreen, Screen
+from textual.style import Style
 from textual.widgets import Static
 
 from tui.actions import bindings
@@ -67,6 +70,16 @@ class Dialog(ModalScreen[Any]):
     def action_back(self) -> None:
         """Close the box without an answer."""
         self.dismiss(None)
+
+
+def tab_line(titles: Mapping[str, str], current: str) -> Content:
+    """Return the names of panels in a line, the current one marked; a click on one shows it."""
+    tabs = []
+    for name, title in titles.items():
+        style = "bold reverse" if name == current else "$text-muted"
+        click = Style.from_meta({"@click": f"screen.show_panel('{name}')"})
+        tabs.append(Content.styled(f" {title} ", style).stylize(click))
+    return Content(" ").join(tabs)
 
 
 class TooSmall(Static):

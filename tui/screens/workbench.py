@@ -16,9 +16,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core.data.catalog import DataShape, known_shape
-from core.errors import DataError
+from core.errors import DataError, TrialbookError
 from tui.actions import bindings
-from tui.draft import Draft
+from tui.draft import Draft, suggested
 from tui.plot.view import View
 from tui.plot.widget import CurvesPlot
 from tui.safe import safe
@@ -55,6 +55,7 @@ class Workbench(Page):
     Workbench #architecture { height: auto; max-height: 60%; }
     Workbench #architecture Scroller { height: auto; }
     Workbench #figures { height: auto; max-height: 45%; min-height: 4; }
+    Workbench.-tall DiagnosisLine { height: 2; }
     Workbench Network { margin: 1 1 0 1; }
     Workbench.-single PanelTabs { display: block; }
     Workbench.-single Panel { display: none; border: none; }
@@ -305,6 +306,10 @@ class Workbench(Page):
         return {
             "start": not running,
             "evaluate": app.shown_trial is not None,
+            "scrub": app.shown_trial is not None,
+            "suggest": self.view.reading is not None and self.view.reading.suggestion is not None,
+            "diagnoses": self.view.reading is not None and bool(self.view.reading.found),
+            "compare": len(self.view.compared) > 1,
             "watch": running and app.training is not None and not self.view.is_following(app.training),
             "undo": app.edits.can_undo,
             "redo": app.edits.can_redo,
@@ -339,6 +344,57 @@ class Workbench(Page):
 
         if self.console.shown_trial is not None:
             self.app.push_screen(EvaluationScreen(self.console.shown_trial.weights()))
+
+    def action_compare(self) -> None:
+        """Compare the trial that the curves show with its parent and with the others that are drawn."""
+        from tui.screens.compare import CompareScreen  # noqa: PLC0415
+
+        self.app.push_screen(CompareScreen(self.view.compared))
+
+    def action_scrub(self) -> None:
+        """See the trial that the curves show epoch by epoch."""
+        from tui.screens.scrub import ScrubScreen  # noqa: PLC0415
+
+        if self.console.shown_trial is not None:
+            self.app.push_screen(ScrubScreen(self.console.shown_trial.id))
+
+    def action_suggest(self) -> None:
+        """Open the form with the change made that the curves suggest; the draft begins from their trial."""
+        reading, edits = self.view.reading, self.console.edits
+        if reading is None:
+            return
+        diagnosis = next((each for each in reading.found if each.suggestion is not None), None)
+        if diagnosis is None:
+            return
+        try:
+            draft = suggested(reading.settings, reading.trial.id, diagnosis)
+        except TrialbookError as error:
+            self.console.tell(str(error), "error")
+            return
+        edits.change(draft)
+        self._go_to_field(*draft.old_values)
+        self.console.say(safe(f"{draft.note}; {self.console.key_of('undo')} takes it back"))
+
+    def _go_to_field(self, *paths: str) -> None:
+        """Go to the first of these fields that a form has."""
+        for name in _LEFT:
+            form = self.query_one(f"#{name}").query_one(Form)
+            found = next((cell.path for cell in form.cells if cell.path in paths), None)
+            if found is not None:
+                self.action_show_panel(name)
+                form.cursor = found
+                return
+        self.action_show_panel(_LEFT[0])
+
+    def action_diagnoses(self) -> None:
+        """Show all that the rules read off the curves, with their numbers."""
+        from tui.screens.dialogs import TextDialog  # noqa: PLC0415
+        from tui.widgets.diagnosis import all_lines  # noqa: PLC0415
+
+        if self.view.reading is not None:
+            lines = all_lines(self.view.reading.found)
+            text = "\n".join(line.plain for line in lines)
+            self.app.push_screen(TextDialog("What the curves show", text, shown=Content("\n").join(lines)))
 
     def action_models(self) -> None:
         """Open the menu of saved models."""

@@ -81,21 +81,29 @@ class Matrix(ScrollView):
         """Make an empty matrix; `id` is its name in the style sheet."""
         super().__init__(id=id)
         self.shares = False
+        self.has_images = True  # whether the images of a cell can be asked for
         self.true = self.predicted = 0
         self._counts: Sequence[Sequence[int]] = ()
         self._names: tuple[str, ...] = ()
         self._totals: list[int] = []
         self._name_width = self._cell_width = 0
 
-    def show(self, classes: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
-        """Show the counts (classes, classes) of a test set; the cursor goes to the most frequent confusion."""
+    def show(self, classes: Sequence[str], counts: Sequence[Sequence[int]], *, stay: bool = False) -> None:
+        """Show the counts (classes, classes) of a test set.
+
+        Args:
+            classes: The classes' names.
+            counts: Images by true class and predicted class.
+            stay: Whether the cursor stays where it is; else it goes to the most frequent confusion.
+        """
         self._names, self._counts = tuple(classes), counts
         self._totals = [sum(row) for row in counts]
-        wrong = [(count, -at, -to) for at, row in enumerate(counts) for to, count in enumerate(row) if at != to]
-        most, at, to = max(wrong, default=(0, 0, 0))
-        self.true, self.predicted = (-at, -to) if most else (0, 0)
+        if not stay:
+            wrong = [(count, -at, -to) for at, row in enumerate(counts) for to, count in enumerate(row) if at != to]
+            most, at, to = max(wrong, default=(0, 0, 0))
+            self.true, self.predicted = (-at, -to) if most else (0, 0)
+            self.call_after_refresh(self._follow)
         self._measure()
-        self.call_after_refresh(self._follow)
         self.post_message(self.Moved())
 
     @property
@@ -119,7 +127,7 @@ class Matrix(ScrollView):
         if not self._names:
             return
         longest = max(cell_len(printable(name, 80)) for name in self._names)
-        digits = max(len(f"{count:,}") for row in self._counts for count in row)
+        digits = len(f"{max(map(max, self._counts)):,}")
         self._name_width = min(max(longest, 4), _LONGEST_NAME)
         least = max(digits, _LEAST_CELL) + 1
         room = (self.container_size.width - self._name_width - 2) // len(self._names)
@@ -183,6 +191,10 @@ class Matrix(ScrollView):
         """Switch between counts and parts of the true class."""
         self.shares = not self.shares
         self.refresh()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's
+        """Offer a cell's images only where there are some to show."""
+        return action != "open" or self.has_images
 
     def action_open(self) -> None:
         """Ask for the images of the cell."""

@@ -36,12 +36,14 @@ class Picture:
     Attributes:
         true: Its class.
         predicted: The class that it was taken for.
-        confidence: The probability that the network gave to that class.
+        confidence: The probability that the network gave to that class; None where that is not known.
+        by: The sign of the network that took it for that class, where there are several; else "".
     """
 
     true: str
     predicted: str
-    confidence: float
+    confidence: float | None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,14 +276,21 @@ class Pictures(ScrollView):
         if line == pixels + _LABELS or self._describe is None:
             return Strip.blank(width, base)
         picture = self._describe(index)
-        is_right, confidence = picture.true == picture.predicted, f" {100 * picture.confidence:.0f} %"
+        is_right = picture.true == picture.predicted
+        confidence = "" if picture.confidence is None else f" {100 * picture.confidence:.0f} %"
         mark = "▸" if position == self._cursor else " "
         if line == pixels:
             text = mark + picture.true
         elif is_right:
             text = fit(" right", width - len(confidence)) + confidence
         else:
-            text = fit(f"→{picture.predicted}", width - len(confidence)) + confidence
+            text = (
+                fit(
+                    f" {picture.by}→{picture.predicted}" if picture.by else f"→{picture.predicted}",
+                    width - len(confidence),
+                )
+                + confidence
+            )
         style = base
         if line > pixels:
             style += self.get_component_rich_style(f"pictures--{'right' if is_right else 'wrong'}", partial=True)

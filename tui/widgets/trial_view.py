@@ -15,6 +15,7 @@ from core.errors import TrialbookError
 from tui.plot.curves import Run
 from tui.plot.widget import CurvesPlot
 from tui.runs import Shown, figures_of, read_runs, read_shown, run_of
+from tui.widgets.diagnosis import DiagnosisLine, Reading, reading_of
 from tui.widgets.figures import Figures, FigureValues
 from tui.widgets.panel import FiguresScroller, Panel
 
@@ -39,10 +40,14 @@ class TrialView(Vertical):
         self.shown: Shown | None = None
         self.parent_run: Run | None = None
         self.overlays: tuple[Run, ...] = ()
+        self._is_reading = False  # whether a worker reads the curves
+        self._read_epochs = -1  # of the shown trial, that were complete when one began
 
     def compose(self) -> ComposeResult:
         """Compose the two panels."""
-        yield Panel(CurvesPlot(), id="curves")
+        yield Panel(
+            CurvesPlot(), DiagnosisLine((self.owner.key_of("suggest"), self.owner.key_of("diagnoses"))), id="curves"
+        )
         yield Panel(FiguresScroller(Figures()), id="figures")
 
     @property
@@ -105,7 +110,40 @@ class TrialView(Vertical):
         """Give the plot and the figures what they show."""
         run = self.shown.run if self.shown else None
         self.query_one(CurvesPlot).show(run, self.parent_run, self.overlays)
+        self._diagnose()
         self.look()
+
+    @property
+    def reading(self) -> Reading | None:
+        """What the rules read off the shown trial's curves; None before they were read."""
+        return self.query_one(DiagnosisLine).reading
+
+    def _diagnose(self) -> None:
+        """Have a worker read the curves, unless it has; one at a time, however fast the epochs come."""
+        shown, line = self.shown, self.query_one(DiagnosisLine)
+        if line.reading is not None and (shown is None or line.reading.trial != shown.trial):
+            line.reading, self._read_epochs = None, -1
+        if shown is None or self._is_reading or self._read_epochs == len(shown.run.history) or not shown.run.history:
+            return
+        self._is_reading, self._read_epochs = True, len(shown.run.history)
+        trial = shown.trial
+        self._work("diagnosis", lambda: self._read_curves(trial))
+
+    def _read_curves(self, trial: Trial) -> None:
+        try:
+            reading = reading_of(trial)
+        except TrialbookError:  # the curves' own reader tells what is wrong with the files
+            reading = None
+        self.app.call_from_thread(self._take_reading, trial, reading)
+
+    def _take_reading(self, trial: Trial, reading: Reading | None) -> None:
+        self._is_reading = False
+        if self.shown is not None and self.shown.trial == trial:
+            self.query_one(DiagnosisLine).reading = reading
+            self.screen.refresh_bindings()
+        else:
+            self._read_epochs = -1
+        self._diagnose()
 
     def look(self) -> None:
         """Take over what has changed within the epoch."""
@@ -162,6 +200,15 @@ class TrialView(Vertical):
     def _overlay_names(self) -> list[str]:
         names = self.owner.remember.get("overlays")
         return [str(name) for name in names] if isinstance(names, list) else []
+
+    @property
+    def compared(self) -> list[str]:
+        """The ids of the trials that are drawn: the parent, the shown one and the overlaid ones."""
+        if self.shown is None:
+            return []
+        parent = [self.shown.parent] if self.shown.parent is not None and self.parent_run is not None else []
+        overlays = self._overlay_names if self.overlays else []
+        return list(dict.fromkeys([*parent, self.shown.trial.id, *overlays]))
 
     def _read_overlays(self) -> None:
         shown = self.shown.trial.id if self.shown is not None else ""

@@ -1,0 +1,382 @@
+"""Two to eight saved trials side by side: curves, results, settings that differ, verdicts, and where they disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.style import Style
+from textual.widget import Widget
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState
+
+from core.comparison import LEAST, MOST, Comparison
+from core.errors import TrialbookError
+from core.trials.trial import Trial
+from core.verdict import EXPLAINED
+from tui.actions import bindings
+from tui.comparing import (
+    PairImages,
+    find_trials,
+    load_images,
+    read_comparison,
+    read_curves,
+    read_pair,
+    table_rows,
+    titles_of,
+)
+from tui.plot.curves import Run, overlay_role, overlay_sign, short_title
+from tui.plot.reading import packed
+from tui.plot.widget import CurvesPlot
+from tui.safe import safe
+from tui.screens.page import Page, tab_line
+from tui.widgets.compare_table import CompareTable
+from tui.widgets.pairs import Pairs
+from tui.widgets.pictures import Picture, Pictures
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tui.app import TrialbookApp
+
+_PANELS = {"curves": "Curves", "table": "Results and settings", "pairs": "Verdicts", "pictures": "Images"}
+_TITLE = 24  # characters of a trial's name
+_EXPLAINING = 50  # rows of the terminal from which there is room to explain the test
+_TWO = (110, 28)  # columns and rows from which all panels are shown at once
+
+
+@dataclass(frozen=True, slots=True)
+class _Curves:
+    """What the first worker has read: the trials and their curves."""
+
+    trials: tuple[Trial, ...]
+    runs: tuple[Run, ...]
+
+
+class CompareScreen(Page):
+    """Reads the trials in workers; each panel is filled as soon as there is something to show in it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("comparison")]
+    DEFAULT_CSS = """
+    CompareScreen #compare-title { height: 1; padding: 0 1; background: $panel; }
+    CompareScreen #compare-remarks { height: auto; max-height: 3; padding: 0 1; display: none; }
+    CompareScreen #compare-tabs { height: 1; padding: 0 1; display: none; link-style: none; }
+    CompareScreen.-tabs #compare-tabs { display: block; }
+    CompareScreen #compare-panels { width: 1fr; height: 1fr; layout: horizontal; }
+    CompareScreen #compare-left { width: 7fr; }
+    CompareScreen #compare-right { width: 4fr; }
+    CompareScreen .panel { width: 1fr; height: 1fr; border: round $foreground 40%; border-title-color: $foreground; }
+    CompareScreen .panel:focus-within {
+        border: round $accent; border-title-color: $accent; border-title-style: bold;
+    }
+    CompareScreen #pairs-panel { height: auto; }
+    CompareScreen.-tabs #pairs-panel { height: 1fr; }
+    CompareScreen CompareTable { height: 1fr; }
+    CompareScreen .words { padding: 0 1; height: auto; }
+    CompareScreen #table-words { height: 2; color: $text-muted; }
+    CompareScreen #pictures-words { max-height: 3; text-style: bold; }
+    """
+
+    def __init__(self, trial_ids: list[str]) -> None:
+        """Make the screen, which reads these trials as soon as it is shown."""
+        super().__init__()
+        self._ids = trial_ids
+        self._trials: tuple[Trial, ...] = ()
+        self._comparison: Comparison | None = None
+        self._pair: PairImages | None = None
+        self._shown_side = 1  # of the pair, whose own right images are shown
+        self._images: NDArray[np.uint8] | None = None
+        self._image_problem = ""
+        self._current = "curves"
+        self._is_alone = False
+        self._workers: dict[str, Worker[Any]] = {}
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the panels."""
+        yield Static(id="compare-title")
+        yield Static(id="compare-remarks")
+        yield Static(id="compare-tabs")
+        with Container(id="compare-panels"):
+            with Vertical(id="compare-left"):
+                yield from _panel("curves", CurvesPlot("curves"))
+                yield from _panel("table", CompareTable("table"), Static(id="table-words", classes="words"))
+            with Vertical(id="compare-right"):
+                yield from _panel("pairs", Pairs("pairs"), Static(id="pairs-words", classes="words"))
+                yield from _panel("pictures", Pictures("pictures"), Static(id="pictures-words", classes="words"))
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        plot = self.query_one(CurvesPlot)
+        plot.empty = "reading the curves …"
+        plot.focus()
+        self._read()
+
+    def _read(self) -> None:
+        """Read the curves, and, when they are drawn, all else."""
+        home, ids = cast("TrialbookApp", self.app).home, self._ids
+        self._comparison = self._pair = None
+        self._images, self._image_problem = None, ""
+        self._say_title([])
+        self._work("curves", partial(_read_curves, home, ids))
+
+    def _work(self, name: str, work: partial[Any]) -> None:
+        self._workers[name] = self.run_worker(
+            work, name=name, group=name, thread=True, exclusive=True, exit_on_error=False
+        )
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Show what a worker has found out, or why it could not."""
+        name = event.worker.name
+        if self._workers.get(name) is not event.worker:
+            return
+        if event.state is WorkerState.SUCCESS:
+            take: dict[str, Callable[[Any], None]] = {
+                "curves": self._take_curves,
+                "all": self._take,
+                "pair": self._take_pair,
+                "images": self._take_images,
+            }
+            take[name](event.worker.result)
+        elif event.state is WorkerState.ERROR:
+            error = event.worker.error
+            text = str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"
+            if name in ("curves", "all"):
+                self._say_remarks([text], "✗", "$text-error")
+            elif name == "images":
+                self._image_problem = text
+                self._show_pictures()
+            else:
+                self._say_picture(text)
+
+    # what is shown
+
+    def _take_curves(self, read: _Curves) -> None:
+        self._trials = read.trials
+        self.query_one(CurvesPlot).show(Run(f"{len(read.runs)} trials", (), 0), overlays=read.runs)
+        self._say_title([short_title(run, _TITLE) for run in read.runs])
+        self._work("all", partial(read_comparison, read.trials))
+
+    def _say_title(self, titles: list[str]) -> None:
+        plot = self.query_one(CurvesPlot)
+        parts = [Content.styled(f"Compare {len(self._ids)} trials", "bold $accent")]
+        for at, title in enumerate(titles):
+            colour = plot.get_visual_style(f"curves--{overlay_role(at)}").foreground
+            parts.append(Content.assemble((overlay_sign(at), Style(foreground=colour, bold=True)), f" {title}"))
+        self.query_one("#compare-title", Static).update(Content("   ").join(parts))
+
+    def _say_remarks(self, remarks: list[str], mark: str = "!", style: str = "$text-warning") -> None:
+        line = self.query_one("#compare-remarks", Static)
+        line.update(Content("\n").join([safe(f"{mark} {text}", style) for text in remarks]))
+        line.display = bool(remarks)
+
+    def _take(self, comparison: Comparison) -> None:
+        self._comparison = comparison
+        self._say_remarks(list(comparison.remarks))
+        self.query_one(CompareTable).show(titles_of(comparison.columns), table_rows(comparison))
+        self.query_one(Pairs).show(comparison.verdicts, len(comparison.columns))
+        self.refresh_bindings()
+        self._arrange()
+
+    @on(CompareTable.Moved)
+    def _row_moved(self) -> None:
+        """Write the values of the line under the cursor in full."""
+        row = self.query_one(CompareTable).row
+        parts = [] if row is None else [Content.styled(row.label, "bold")]
+        for at, value in enumerate(row.values if row is not None else ()):
+            parts.append(safe(f"{overlay_sign(at)} {value}{'*' if row is not None and at in row.best else ''}"))
+        words = self.query_one("#table-words", Static)
+        words.update(Content("\n").join(packed(parts, max(words.size.width, 20), 2, "   ")), layout=False)
+
+    @on(Pairs.Moved)
+    def _pair_moved(self) -> None:
+        """Say how the two compare, and find their images."""
+        self._pair = None
+        if self._comparison is None:
+            return
+        self._say_pair(self._comparison)
+        pair = self.query_one(Pairs).pair
+        if self._comparison.verdicts.get(pair) is None:
+            self._show_pictures()
+        else:
+            self._work("pair", partial(read_pair, self._trials, pair))
+
+    def _say_pair(self, comparison: Comparison) -> None:
+        """Write the verdict on the selected pair, and what it means where there is room."""
+        pair = self.query_one(Pairs).pair
+        verdict = comparison.verdicts.get(pair)
+        first, second = (titles_of(comparison.columns)[at] for at in pair)
+        lines = [Content.assemble((second, "bold"), " against ", (first, "bold"), ":")]
+        if verdict is None:
+            lines.append(safe("they were not tested on the same images, or one has no complete epoch", "$text-warning"))
+        else:
+            signs = [overlay_sign(at) for at in pair]
+            counts = f"right only in {signs[1]}: {verdict.gained:,}, only in {signs[0]}: {verdict.lost:,}"
+            lines += [safe(verdict), Content.styled(counts, "$text-muted")]
+        if self.has_class("-tabs") or self.size.height >= _EXPLAINING:
+            lines.append(Content.styled(EXPLAINED, "$text-muted"))
+        self.query_one("#pairs-words", Static).update(Content("\n").join(lines))
+
+    def _take_pair(self, pair: PairImages) -> None:
+        self._pair, self._shown_side = pair, 1
+        self._show_pictures()
+
+    # the images
+
+    def _load_images(self) -> None:
+        """Load the images, once, as soon as their panel is to be seen."""
+        if self._images is None and not self._image_problem and self._trials and "images" not in self._workers:
+            load = cast("TrialbookApp", self.app).load_dataset
+            self._work("images", partial(load_images, self._trials[0], load))
+
+    def _take_images(self, images: NDArray[np.uint8]) -> None:
+        self._images = images
+        self._show_pictures()
+
+    def _show_pictures(self) -> None:
+        """Show the images that only one of the pair has right, or say why there are none."""
+        import numpy as np  # noqa: PLC0415 - start time
+
+        pair, side, pictures = self._pair, self._shown_side, self.query_one(Pictures)
+        panel = self.query_one("#pictures-panel")
+        none, nowhere = np.empty((0, 1, 8, 8), dtype=np.uint8), partial(Picture, "", "", 0.0)
+        self.refresh_bindings()
+        if pair is None:
+            panel.border_title, panel.border_subtitle = _PANELS["pictures"], ""
+            pictures.show(none, (), lambda _index: nowhere(), empty="these two cannot be compared")
+            return
+        count, other = len(pair.only[side]), len(pair.only[1 - side])
+        sign, other_sign = overlay_sign(pair.pair[side]), overlay_sign(pair.pair[1 - side])
+        panel.border_title = f"{sign} right, {other_sign} wrong: {count:,}"
+        panel.border_subtitle = f"x: {other_sign} right, {sign} wrong: {other:,}"
+        if self._images is None:
+            waiting = "the images cannot be shown" if self._image_problem else "loading the images …"
+            pictures.show(none, (), lambda _index: nowhere(), empty=waiting)
+            self._say_picture(self._image_problem)
+            return
+        empty = f"there is no image that {sign} has right and {other_sign} has wrong"
+        pictures.show(self._images, pair.only[side], lambda index: pair.picture(index, side), empty=empty)
+
+    @on(Pictures.Moved)
+    def _picture_moved(self) -> None:
+        """Say what the two make of the image under the cursor."""
+        index, pair = self.query_one(Pictures).index, self._pair
+        if index is None or pair is None:
+            self._say_picture(self._image_problem)
+            return
+        names = [pair.classes[int(values[index])] for values in (pair.labels, *pair.predicted)]
+        taken = (f"{overlay_sign(pair.pair[at])} takes it for {names[1 + at]}" for at in (0, 1))
+        self._say_picture(f"image {index:,} is {names[0]}: {', '.join(taken)}")
+
+    def _say_picture(self, text: str) -> None:
+        self.query_one("#pictures-words", Static).update(safe(text))
+
+    # panels and keys
+
+    def on_resize(self) -> None:
+        """Arrange the panels anew."""
+        self._arrange()
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether there is room for one panel only."""
+        return self.size.width < _TWO[0] or self.size.height < _TWO[1]
+
+    def _arrange(self) -> None:
+        """Show all panels, or one of them under a line of tabs."""
+        single = self._is_alone or self._is_small
+        self.set_class(single, "-tabs")
+        for name in _PANELS:
+            self.query_one(f"#{name}-panel").display = not single or name == self._current
+        self.query_one("#compare-left").display = not single or self._current in ("curves", "table")
+        self.query_one("#compare-right").display = not single or self._current in ("pairs", "pictures")
+        self.query_one("#compare-tabs", Static).update(tab_line(_PANELS, self._current))
+        if self._comparison is not None and (not single or self._current == "pictures"):
+            self._load_images()
+        if self._comparison is not None:
+            self._say_pair(self._comparison)
+        self.call_after_refresh(self._row_moved)  # which is wrapped to the width
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Remember which panel is in use."""
+        if event.widget.id in _PANELS and event.widget.id != self._current:
+            self._current = event.widget.id
+            self._arrange()
+
+    def action_show_panel(self, name: str) -> None:
+        """Show a panel and give it the focus."""
+        self._current = name
+        self._arrange()
+        self.query_one(f"#{name}").focus()
+
+    def action_next_panel(self) -> None:
+        """Go to the next panel."""
+        self._go(1)
+
+    def action_previous_panel(self) -> None:
+        """Go to the panel before."""
+        self._go(-1)
+
+    def _go(self, by: int) -> None:
+        names = list(_PANELS)
+        self.action_show_panel(names[(names.index(self._current) + by) % len(names)])
+
+    def action_alone(self) -> None:
+        """Give the panel the whole screen, or give it back."""
+        self._is_alone = not self._is_alone
+        self._arrange()
+
+    @on(Pairs.Opened)
+    def _pair_opened(self) -> None:
+        self.action_show_panel("pictures")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's
+        """Offer to swap the images only where there are some, and more room only where there is."""
+        if action == "alone":
+            return not self._is_small
+        return action != "swap" or self._pair is not None
+
+    def action_swap(self) -> None:
+        """Show the images that only the other one of the two has right."""
+        self._shown_side = 1 - self._shown_side
+        self._show_pictures()
+
+    @on(CurvesPlot.OverlayAsked)
+    def action_trials(self) -> None:
+        """Choose the trials to compare."""
+        from tui.screens.choose import OverlayScreen  # noqa: PLC0415 - as all screens: when it is opened
+
+        self.app.push_screen(OverlayScreen(set(self._ids)), self._take_ids)
+
+    def _take_ids(self, chosen: list[str] | None) -> None:
+        if chosen is None:
+            return
+        if not LEAST <= len(chosen) <= MOST:
+            self._say_remarks([f"{LEAST} to {MOST} trials can be compared, not {len(chosen)}"])
+            return
+        kept = [name for name in self._ids if name in chosen]  # who stays keeps its sign as far as can be
+        self._ids = kept + [name for name in chosen if name not in kept]
+        self._workers.clear()
+        self._read()
+
+
+def _panel(name: str, *content: Widget) -> ComposeResult:
+    with Vertical(id=f"{name}-panel", classes="panel") as panel:
+        panel.border_title = _PANELS[name]
+        if name == "pairs":
+            panel.border_title += ": row against column"
+            panel.border_subtitle = "+ better  - worse  ≈ within chance"
+        yield from content
+
+
+def _read_curves(home: Path, ids: list[str]) -> _Curves:
+    trials = find_trials(home, ids)
+    return _Curves(trials, read_curves(trials))
