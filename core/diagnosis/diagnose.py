@@ -20,10 +20,10 @@ def diagnose(
 ) -> list[Diagnosis]:
     """Return what the curves show, the most important first; [] where they are too short to tell anything.
 
-    What makes the rest unreadable (a learning rate too high, dead units, nothing learnt) stands alone. Otherwise the
-    order is: overfitting, then what holds the network back (L2 lambda, dropout, its size), then a training that ended
-    too early, then a wide gap. The first that has a suggestion is the one to try next. Where no rule finds anything,
-    one line says so.
+    What makes the rest unreadable (a learning rate too high, nothing learnt) stands alone. Otherwise the order is:
+    dead hidden units, overfitting, then what holds the network back (L2 lambda, dropout, its size), then a training
+    that ended too early, then a wide gap. The first that has a suggestion is the one to try next. Where no rule finds
+    anything, one line says so.
 
     Args:
         history: The complete epochs; the training may still be going on.

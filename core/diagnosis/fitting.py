@@ -18,6 +18,9 @@ from core.diagnosis.series import (
 )
 from core.diagnosis.values import Diagnosis
 
+DEAD = 0.25
+"""Part of the hidden units that may be dead; ordinary networks end with less than a twentieth."""
+
 UNCHANGED = 0.10
 """A train cost that has risen by no more than this part of the test cost's rise counts as not risen."""
 
@@ -51,6 +54,21 @@ IMPROVING = 0.01
 """Part by which the test cost must have fallen in the last tenth of the epochs to be still improving."""
 
 LEAST_IMPROVING = 0.002
+
+
+def dead_units(curves: Curves) -> Diagnosis | None:
+    """Units with a ReLU that no image activates have no gradient and learn nothing any more."""
+    parts = [epoch.dead_units for epoch in curves.history[-curves.window :] if epoch.dead_units is not None]
+    if not parts or median(parts) <= DEAD:
+        return None
+    part = median(parts)
+    return Diagnosis(
+        "dead hidden units",
+        f"dead hidden units: {percent(part, 0)} of the hidden units with a ReLU are activated by no image, "
+        f"more than {percent(DEAD, 0)}",
+        {"dead_units": part},
+        changes.against_dead_units(curves.settings),
+    )
 
 
 def overfitting(curves: Curves) -> Diagnosis | None:
@@ -215,6 +233,7 @@ def healthy(curves: Curves) -> Diagnosis | None:
 
 
 THEN: tuple[Callable[[Curves], Diagnosis | None], ...] = (
+    dead_units,
     overfitting,
     lambda_too_strong,
     dropout_too_strong,

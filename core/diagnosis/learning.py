@@ -35,9 +35,6 @@ JUMPING = 0.10
 
 TEST_JUMPING = 0.20
 
-DEAD = 0.10
-"""Part of the hidden units that may be dead."""
-
 RISEN = 0.10
 """Part by which the train cost may end above its lowest."""
 
@@ -118,21 +115,6 @@ def rising(curves: Curves) -> Diagnosis | None:
     )
 
 
-def dead_units(curves: Curves) -> Diagnosis | None:
-    """Units with a ReLU that no image activates have no gradient and learn nothing any more."""
-    parts = [epoch.dead_units for epoch in curves.history[-curves.window :] if epoch.dead_units is not None]
-    if not parts or median(parts) <= DEAD:
-        return None
-    part = median(parts)
-    return Diagnosis(
-        "dead hidden units",
-        f"dead hidden units: {percent(part, 0)} of the hidden units with a ReLU are activated by no image, "
-        f"more than {percent(DEAD, 0)}",
-        {"dead_units": part},
-        changes.against_dead_units(curves.settings),
-    )
-
-
 def nothing_learnt(curves: Curves) -> Diagnosis | None:
     """Accuracy and cost are those of guessing: dropout or the learning rate is far too high, or the latter too low."""
     if curves.classes is None or len(curves.history) < LEAST_EPOCHS:
@@ -162,5 +144,5 @@ def _to_learn_anything(curves: Curves) -> Suggestion | None:
     return changes.lower_learning_rate(settings)
 
 
-FIRST: tuple[Callable[[Curves], Diagnosis | None], ...] = (diverged, jumping, rising, dead_units, nothing_learnt)
+FIRST: tuple[Callable[[Curves], Diagnosis | None], ...] = (diverged, jumping, rising, nothing_learnt)
 """Where one of these finds something, the others would only describe its consequences."""
