@@ -16,6 +16,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from core.data.dataset import Dataset
+from core.diagnosis import diagnose_trial
 from core.events import Finished
 from core.presets import preset
 from core.replay import replay
@@ -86,6 +87,8 @@ def test_a_report_tells_what_changed_and_whether_it_is_real(home: Path, two: tup
     page = Page(render_html(report)).words
     assert "since 1: learning rate: 0.001 → 0.01; epochs: 2 → 4 faster" in page
     assert f"{second.verdict}" in page
+    assert report.data[0].selection.startswith("The 360 test images were used to choose among 2 trials")
+    assert report.data[0].selection in page
     assert f"Accuracy on test set : {100 * second.last.test_accuracy:.4f}%" in page
 
 
@@ -217,6 +220,15 @@ def test_a_damaged_trial_is_listed_with_what_is_wrong(
     for text in (Page(render_html(report)).words, render_markdown(report, "c").replace("\\", "")):
         assert "first" in text
         assert told in text or file == RAN_ON
+        assert str(home) not in text
+
+
+def test_the_curves_are_diagnosed(home: Path, digits: Dataset, small: Settings) -> None:
+    long = trained(change_settings(small, {"training.epochs": 12}), digits, home)
+    part = make_report(home).trials[0]
+    assert part.diagnosis == tuple(map(str, diagnose_trial(long)))
+    assert part.diagnosis
+    assert part.diagnosis[0] in Page(render_html(make_report(home))).words
 
 
 def test_without_predictions_the_evaluation_says_why(home: Path, two: tuple[Trial, Trial]) -> None:

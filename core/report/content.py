@@ -21,6 +21,8 @@ from core.report.values import Base, DataPart, Report, TrialPart
 from core.settings import Settings, differences
 from core.text import printable
 from core.trials.lineage import parent_trial
+from core.trials.selection import EXPLAINED as EXPLAINED_SELECTION
+from core.trials.selection import selection_of
 from core.trials.store import Listed, list_trials
 from core.trials.trial import Trial
 from core.verdict import Verdict, trial_verdict
@@ -48,7 +50,14 @@ def make_report(home: Path, trials: Sequence[Trial] | None = None) -> Report:
     listed = [each for each in everything if wanted is None or each.trial.directory in wanted]
     gatherer = _Gatherer(home, listed, everything)
     parts = tuple(gatherer.part(number, each) for number, each in enumerate(listed, 1))
-    data = tuple(_data_part(fingerprint, parts, listed) for fingerprint in _by_size(parts))
+    data = tuple(
+        dataclasses.replace(
+            _data_part(fingerprint, parts, listed),
+            # whatever is told here: all trials of the home have used the test set
+            selection=_selection(everything, fingerprint),
+        )
+        for fingerprint in _by_size(parts)
+    )
     names = " and ".join(part.name for part in data[:3])
     return Report(
         title=f"{len(parts)} trial{'s' if len(parts) != 1 else ''}" + (f" on {names}" if names else ""),
@@ -99,7 +108,7 @@ class _Gatherer:
             verdict=None if before is None or last is None else _verdict(each, before),
             diagnosis=_diagnosis(each, history, settings),
             data=_fingerprint(trial),
-            problems=tuple(printable(text) for text in dict.fromkeys((*problems[:_TOLD_PROBLEMS], *wrong))),
+            problems=tuple(_without_path(text, trial) for text in dict.fromkeys((*problems[:_TOLD_PROBLEMS], *wrong))),
         )
 
     def _before(self, each: Listed) -> Trial | None:
@@ -184,6 +193,11 @@ def _diagnosis(each: Listed, history: Sequence[Epoch], settings: Settings | None
     )
 
 
+def _without_path(text: object, trial: Trial) -> str:
+    """Return the text with the trial's id for its directory, whose path is nobody's business but its owner's."""
+    return printable(str(text).replace(str(trial.directory), trial.id))
+
+
 def _data_of(trial: Trial) -> dict[str, Any]:
     try:
         data = trial.ran_on().get("data")
@@ -235,13 +249,21 @@ def _with_final(part: DataPart, trial: Trial, best: TrialPart, data: dict[str, A
         channels, height, width = (int(side) for side in data["image_shape"])
         layers = layers_of(settings, channels * height * width, len(data["classes"]))
     except (TrialbookError, KeyError, TypeError, ValueError) as error:
-        problems.append(f"its settings cannot be told: {printable(error)}")
+        problems.append(f"its settings cannot be told: {_without_path(error, trial)}")
     try:
         assert best.last is not None  # noqa: S101 - as it was chosen by its last epoch
         result = evaluated(trial, best.last.epoch, data)
     except (TrialbookError, KeyError, TypeError, ValueError) as error:
-        problems.append(f"its evaluation cannot be told: {printable(error)}")
+        problems.append(f"its evaluation cannot be told: {_without_path(error, trial)}")
     return dataclasses.replace(part, layers=layers, settings=lines, evaluated=result, problems=tuple(problems))
+
+
+def _selection(everything: Sequence[Listed], fingerprint: str) -> str:
+    found = selection_of(everything, fingerprint[:16])  # as summaries keep it
+    if found is None or found.count < 2:  # noqa: PLR2004 - one trial is no choice
+        return ""
+    words = str(found)
+    return f"{words[0].upper()}{words[1:]}. {EXPLAINED_SELECTION.removesuffix('.')}"
 
 
 def _rank(part: TrialPart, validated: bool) -> tuple[float, float]:

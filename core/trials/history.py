@@ -58,10 +58,35 @@ def read_history(path: Path) -> tuple[list[Epoch], list[str]]:
     return parse_history(read_bytes(path, MAX_BYTES), str(path))
 
 
-def parse_history(content: bytes, name: str) -> tuple[list[Epoch], list[str]]:
-    """Return what `read_history` does, from a file's content; `name` is what problems call it."""
+def read_on(path: Path, offset: int, lines: int) -> tuple[list[Epoch], list[str], int]:
+    """Read what has been added to a history.
+
+    Args:
+        path: The file.
+        offset: Bytes that have been read before, up to the end of a line.
+        lines: The lines in them.
+
+    Returns:
+        The new epochs and a line for each damaged one, as `read_history` does, and the bytes that have been read now.
+
+    Raises:
+        TrialError: The file cannot be read.
+    """
+    content = read_bytes(path, MAX_BYTES, offset)
+    epochs, problems = parse_history(content, str(path), lines)
+    return epochs, problems, offset + content.rfind(b"\n") + 1
+
+
+def parse_history(content: bytes, name: str, lines: int = 0) -> tuple[list[Epoch], list[str]]:
+    """Return what `read_history` does, from a file's content.
+
+    Args:
+        content: The file's content, or what of it follows the end of a line.
+        name: What problems call the file.
+        lines: The lines before.
+    """
     epochs, problems = [], []
-    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+    for number, line in enumerate(content.split(b"\n")[:-1], lines + 1):
         epoch = _parse(line)
         if epoch is None:
             problems.append(f"{name}: line {number} is damaged and left out")
