@@ -22,11 +22,16 @@ if TYPE_CHECKING:
     from core.presets import Preset, all_presets, preset
     from core.saved_model import open_model
     from core.scrub import Moment, moment
+    from core.series import train_series
     from core.session import train
     from core.settings import Settings, change_settings, differences, read_settings, write_settings
     from core.size import size_of
+    from core.trials.exchange import export_trial, import_trial
+    from core.trials.repeats import Repeats, repeats_of, settings_verdict
+    from core.trials.selection import Selection, selection_of
     from core.trials.store import find_trial, list_trials
     from core.trials.trial import Trial
+    from core.trials.upkeep import delete_trial, edit_about, empty_trash, restore_trial, trashed
 
 _HOMES = {
     "core.comparison": ("Comparison", "Disagreements", "compare", "disagreements"),
@@ -42,11 +47,16 @@ _HOMES = {
     "core.presets": ("Preset", "all_presets", "preset"),
     "core.saved_model": ("open_model",),
     "core.scrub": ("Moment", "moment"),
+    "core.series": ("train_series",),
     "core.session": ("train",),
     "core.settings": ("Settings", "change_settings", "differences", "read_settings", "write_settings"),
     "core.size": ("size_of",),
+    "core.trials.exchange": ("export_trial", "import_trial"),
+    "core.trials.repeats": ("Repeats", "repeats_of", "settings_verdict"),
+    "core.trials.selection": ("Selection", "selection_of"),
     "core.trials.store": ("find_trial", "list_trials"),
     "core.trials.trial": ("Trial",),
+    "core.trials.upkeep": ("delete_trial", "edit_about", "empty_trash", "restore_trial", "trashed"),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -66,7 +76,9 @@ __all__ = [
     "Paused",
     "Preset",
     "Progress",
+    "Repeats",
     "Resumed",
+    "Selection",
     "Settings",
     "Started",
     "Suggestion",
@@ -76,12 +88,17 @@ __all__ = [
     "change_settings",
     "check",
     "compare",
+    "delete_trial",
     "diagnose",
     "diagnose_trial",
     "differences",
     "disagreements",
+    "edit_about",
+    "empty_trash",
     "evaluate",
+    "export_trial",
     "find_trial",
+    "import_trial",
     "known_shape",
     "list_trials",
     "load_data",
@@ -89,8 +106,14 @@ __all__ = [
     "open_model",
     "preset",
     "read_settings",
+    "repeats_of",
+    "restore_trial",
+    "selection_of",
+    "settings_verdict",
     "size_of",
     "train",
+    "train_series",
+    "trashed",
     "write_settings",
 ]
 

@@ -13,7 +13,7 @@ from core.settings import FIELDS, Settings, show_value, widths_text
 from core.text import printable
 from core.trials.store import listed_trial
 from core.trials.trial import Trial
-from core.verdict import Verdict, last_epoch, same_test_set, trial_verdict
+from core.verdict import Verdict, images_tested_on, last_epoch, same_test_set, verdict_on
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +106,8 @@ class Comparison:
             where there is no best one: fewer than two have a value, all are equal, or they cannot be compared.
         verdicts: For each pair of positions (first, second), first < second: how the second's last epoch compares
             with the first's; None where they were not tested on the same images, or one has no complete epoch.
-        remarks: What else must be said: which trials were not tested on the same images.
+        remarks: What else must be said, a line each: which trials were not tested on the same images, and whose
+            predictions cannot be read.
     """
 
     columns: tuple[Column, ...]
@@ -142,13 +143,15 @@ def compare(trials: Sequence[Trial]) -> Comparison:
         raise TrialError("a trial cannot be compared with itself: name each once")
     columns = tuple(_column(trial) for trial in trials)
     pairs = list(itertools.combinations(range(len(trials)), 2))
-    apart = [pair for pair in pairs if not same_test_set(trials[pair[0]], trials[pair[1]])]
+    tested = [_tested(trial) for trial in trials]
+    apart = [(first, second) for first, second in pairs if tested[first].on != tested[second].on]
     return Comparison(
         columns,
         tuple(setting_rows([trial.settings() for trial in trials])),
         _best(columns, comparable=not apart),
-        {pair: None if pair in apart else trial_verdict(trials[pair[0]], trials[pair[1]]) for pair in pairs},
-        tuple(
+        {pair: _verdict(tested[pair[0]], tested[pair[1]]) for pair in pairs},
+        tuple(each.problem for each in tested if each.problem)
+        + tuple(
             f"{_called(columns[first])} and {_called(columns[second])} were not tested on the same images: "
             "their accuracies and costs cannot be compared"
             for first, second in apart
@@ -251,6 +254,36 @@ def _number(value: object) -> float | None:
 
 def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """On which images a trial was tested, their classes, and those its last epoch predicts.
+
+    The two arrays are None before the first epoch, and where they cannot be read; `problem` then says why.
+    """
+
+    on: str
+    labels: NDArray[np.integer] | None = None
+    predicted: NDArray[np.integer] | None = None
+    problem: str = ""
+
+
+def _tested(trial: Trial) -> _Tested:
+    on, epoch = images_tested_on(trial), last_epoch(trial)
+    if not epoch:
+        return _Tested(on)
+    try:
+        return _Tested(on, trial.test_labels(), trial.predictions(epoch))
+    except TrialError as error:  # as of a trial from before labels were kept: all else can be compared
+        return _Tested(on, problem=f"no verdict on {trial.id}: {error}")
+
+
+def _verdict(before: _Tested, after: _Tested) -> Verdict | None:
+    """Return what `core.verdict.trial_verdict` does, of what is read once and not once for each pair."""
+    if before.on != after.on or before.predicted is None or after.predicted is None or after.labels is None:
+        return None
+    return verdict_on(after.labels, before.predicted, after.predicted)
 
 
 def _best(columns: Sequence[Column], comparable: bool) -> dict[str, tuple[int, ...]]:

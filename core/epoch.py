@@ -23,7 +23,8 @@ class Epoch:
         learning_rate: That of the epoch's last step.
         seconds: Time for training and evaluation, pauses not counted.
         images_per_second: Training images per second of training, evaluation not counted.
-        dead_units: Fraction of the hidden units that no test image activates; None where it was not recorded.
+        dead_units: Fraction of the hidden units with a ReLU whose output is zero for every test image, in evaluation
+            mode; None without such units, and in histories that were written before it was measured.
     """
 
     epoch: int

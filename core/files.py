@@ -48,17 +48,21 @@ def replace_text(path: Path, text: str) -> None:
     replace_file(path, lambda file: file.write(text.encode("utf-8")))
 
 
-def read_bytes(path: Path, limit: int) -> bytes:
-    """Read a regular file of at most `limit` bytes.
+def read_bytes(path: Path, limit: int, offset: int = 0) -> bytes:
+    """Read a regular file of at most `limit` bytes, or what of it begins at an offset.
 
     Raises:
         TrialError: The file is missing, unreadable, larger than the limit, or a pipe or device, which might never end.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise TrialError(f"cannot read {path}: it is not a regular file")
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
+        # opening a pipe would wait for its writer
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise TrialError(f"cannot read {path}: it is not a regular file")
+            file.seek(offset)
+            # room for the whole limit would be made, and thrown away, for each of a thousand small files
+            content = file.read(min(max(status.st_size - offset, 0), limit) + 1)
     except OSError as error:
         raise TrialError(f"cannot read {path}: {error.strerror or error}") from error
     if len(content) > limit:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -11,20 +13,54 @@ from core.model import Mlp
 from core.size import evaluation_chunk
 
 
-def logits_of(model: Mlp, images: Tensor, normalize: Normalizer) -> Tensor:
-    """Return logits (N, classes), float32, for images (N, channels, height, width), uint8, in evaluation mode.
+def logits_of(
+    model: Mlp, images: Tensor, normalize: Normalizer, watch: Callable[[int, Tensor], object] | None = None
+) -> Tensor:
+    """Return logits (N, classes), float32, in evaluation mode.
 
     A thousand images or so go through the network at once. All at once, as in the reference's evaluation, would give
     the same logits to rounding and take more memory.
+
+    Args:
+        model: The network.
+        images: (N, channels, height, width), uint8.
+        normalize: Turns images into inputs.
+        watch: Sees the outputs of the hidden layers' activations on the way, as in `Mlp.forward`.
     """
     chunk = evaluation_chunk(images[0].numel(), len(images))
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            return torch.cat([model(normalize(part)) for part in images.split(chunk)])
+            return torch.cat([model(normalize(part), watch) for part in images.split(chunk)])
     finally:
         model.train(was_training)
+
+
+class DeadUnits:
+    """Counts the hidden units whose ReLU gives zero for every image (Lu et al. 2019, https://arxiv.org/abs/1903.06733).
+
+    Such a unit does not help to tell the images apart; where it gives zero for all training images too, no gradient
+    reaches its weights any more. What a skip connection adds behind the ReLU does not count.
+    """
+
+    def __init__(self, model: Mlp) -> None:
+        """Begin without images."""
+        self._widths = model.relu_widths
+        self._peaks: dict[int, Tensor] = {}
+
+    def watch(self, number: int, outputs: Tensor) -> None:
+        """Take in the outputs (m, width) of a hidden layer's activation."""
+        if number in self._widths:
+            peak = outputs.amax(0)
+            self._peaks[number] = torch.maximum(self._peaks[number], peak) if number in self._peaks else peak
+
+    def fraction(self) -> float | None:
+        """Return the part of the units with a ReLU that gave zero for all images; None if there are no such units."""
+        if not self._widths:
+            return None
+        dead = torch.stack([(peak == 0).sum() for peak in self._peaks.values()]).sum()
+        return int(dead) / sum(self._widths.values())
 
 
 def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:

@@ -68,6 +68,9 @@ class Mlp(nn.Module):
 
     Its state_dict loads into the reference's class and the other way round. A fresh network has the weights that
     the reference's class draws after `torch.manual_seed(seed)`; the global random numbers are not touched.
+
+    Attributes:
+        relu_widths: The neurons of every hidden layer whose activation is ReLU, by its number from 1.
     """
 
     def __init__(self, settings: ModelSettings, inputs: int, classes: int, seed: int = 0) -> None:
@@ -84,6 +87,9 @@ class Mlp(nn.Module):
         self._generator: torch.Generator | None = None  # all dropout layers draw from it
         self._activations = [ACTIVATIONS[layer.activation] for layer in settings.hidden]
         self._skips = skip_layers(settings, inputs)
+        self.relu_widths = {
+            number: layer.width for number, layer in enumerate(settings.hidden, 1) if layer.activation == "relu"
+        }
         before = inputs
         for number, layer in enumerate(settings.hidden, 1):
             self.add_module(f"linear{number}", _Linear(before, layer.width, generator))
@@ -116,14 +122,22 @@ class Mlp(nn.Module):
                     module.generator = self._generator
         seed_generator(self._generator, seed, epoch, "dropout")
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return logits (m, classes) for inputs (m, values)."""
+    def forward(self, inputs: Tensor, watch: Callable[[int, Tensor], object] | None = None) -> Tensor:
+        """Return logits (m, classes).
+
+        Args:
+            inputs: (m, values).
+            watch: Called with the number of every hidden layer, from 1, and the output of its activation (m, width).
+        """
         values = inputs
         for number, activation in enumerate(self._activations, 1):
             carried = values if number in self._skips else None
             values = self._apply_named(f"linear{number}", values)
             values = self._apply_named(f"bn{number}", values)
-            values = self._apply_named(f"dropout{number}", activation(values))
+            values = activation(values)
+            if watch is not None:
+                watch(number, values)
+            values = self._apply_named(f"dropout{number}", values)
             if carried is not None:
                 values = carried + values
         return self._apply_named(f"linear{len(self._activations) + 1}", values)

@@ -49,7 +49,7 @@ def strict_json(text: str | bytes) -> Any:
         ValueError: It is not JSON, is nested too deeply, or holds NaN, infinity or a number beyond double precision.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_number, parse_float=_finite, parse_int=_small_integer)
+        return _STRICT.decode(text if isinstance(text, str) else text.decode(json.detect_encoding(text)))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -65,6 +65,10 @@ def _finite(text: str) -> float:
 
 def _small_integer(text: str) -> int:
     return int(text) if len(text) <= _INTEGER_DIGITS else _refuse_number("an integer of so many digits")
+
+
+# one for all: to make it takes as long as to read a small file
+_STRICT = json.JSONDecoder(parse_constant=_refuse_number, parse_float=_finite, parse_int=_small_integer)
 
 
 def one_line_json(value: Any) -> str:

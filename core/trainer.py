@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from core.early_stopping import best_epoch, epochs_without_improvement
 from core.epoch import Epoch
 from core.errors import DivergedError, TrainingError
 from core.events import BestBy, EpochFinished, Outcome, Paused, Progress, Resumed, Status, TrainerEvent
-from core.inference import cross_entropies, logits_of, mean_of_batch_means
+from core.inference import DeadUnits, cross_entropies, logits_of, mean_of_batch_means
 from core.model import Mlp
 from core.optimizer import PenalizedOptimizer
 from core.schedule import learning_rate_at
@@ -129,7 +129,8 @@ class Trainer:
         validation_cost = validation_accuracy = None
         if self._validation is not None:
             validation_cost, validation_accuracy, _ = self._evaluate(self._validation)
-        test_cost, test_accuracy, predictions = self._evaluate(self._test)
+        dead_units = DeadUnits(self.evaluated)
+        test_cost, test_accuracy, predictions = self._evaluate(self._test, dead_units.watch)
         result = Epoch(
             epoch=epoch,
             train_cost=cost,
@@ -142,6 +143,7 @@ class Trainer:
             learning_rate=learning_rate,
             seconds=clock.seconds(),
             images_per_second=self.batches.images / trained,
+            dead_units=dead_units.fraction(),
         )
         self._refuse_infinite(epoch, result.best_cost + test_cost, weights=False)
         self.history.append(result)
@@ -201,9 +203,11 @@ class Trainer:
         right = (logits.detach().argmax(1) == labels).sum()
         return torch.stack((cost.double(), value.double(), right.double()))
 
-    def _evaluate(self, images: ImageSet) -> tuple[float, float, NDArray[np.uint8 | np.uint16]]:
-        """Return cost, accuracy and predicted classes."""
-        logits = logits_of(self.evaluated, images.images, self.normalize)
+    def _evaluate(
+        self, images: ImageSet, watch: Callable[[int, Tensor], object] | None = None
+    ) -> tuple[float, float, NDArray[np.uint8 | np.uint16]]:
+        """Return cost, accuracy and predicted classes; `watch` sees the hidden layers, as in `Mlp.forward`."""
+        logits = logits_of(self.evaluated, images.images, self.normalize, watch)
         cost = mean_of_batch_means(cross_entropies(logits, images.labels), self.settings.training.batch_size)
         predicted = logits.argmax(1)
         accuracy = int((predicted == images.labels).sum()) / len(images)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from core.errors import TrialbookError
+from core.errors import TrialbookError, TrialError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +69,17 @@ def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"  # noqa: PLR2004
 
 
+def verdict_from(values: object) -> Verdict | None:
+    """Return the verdict that a summary holds; None where it holds none, or one that makes no sense."""
+    if not isinstance(values, dict) or set(values) != set(Verdict.__slots__):
+        return None
+    verdict = Verdict(**values)
+    counts = (verdict.images, verdict.gained, verdict.lost)
+    if not all(type(count) is int and 0 <= count <= verdict.images for count in counts) or verdict.images == 0:
+        return None
+    return verdict if isinstance(verdict.p, int | float) and 0 <= verdict.p <= 1 else None
+
+
 def verdict_on(labels: NDArray[np.integer], before: NDArray[np.integer], after: NDArray[np.integer]) -> Verdict:
     """Return how the second predictions compare with the first.
 
@@ -108,29 +118,25 @@ def trial_verdict(before: Trial, after: Trial, epochs: tuple[int, int] | None = 
         return None
 
 
-def stored_verdict(summary: Mapping[str, Any]) -> Verdict | None:
-    """Return the verdict against its parent that a trial's summary holds; None where there is none to be read."""
-    values = summary.get("verdict")
-    if not isinstance(values, dict):
-        return None
-    counts = [count for name in ("images", "gained", "lost") if type(count := values.get(name)) is int and count >= 0]
-    p = values.get("p")
-    if len(counts) < 3 or counts[0] == 0 or not isinstance(p, int | float):  # noqa: PLR2004 - of three names
-        return None
-    images, gained, lost = counts
-    return Verdict(images, gained, lost, float(p))
-
-
 def same_test_set(before: Trial, after: Trial) -> bool:
     """Return whether two trials were tested on the same images in the same order.
 
     Raises:
         TrialError: A file that tells cannot be read.
     """
-    first, second = (trial.ran_on().get("data") for trial in (before, after))
-    return (
-        isinstance(first, dict) and isinstance(second, dict) and first.get("fingerprint") == second.get("fingerprint")
-    )
+    return images_tested_on(before) == images_tested_on(after)
+
+
+def images_tested_on(trial: Trial) -> str:
+    """Return what is equal for trials tested on the same images in the same order: their data's fingerprint.
+
+    Raises:
+        TrialError: A file that tells cannot be read, or does not tell.
+    """
+    data = trial.ran_on().get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("fingerprint"), str):
+        raise TrialError(f"{trial.directory} does not tell which images it was tested on")
+    return str(data["fingerprint"])
 
 
 def last_epoch(trial: Trial) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings as effort
 from PIL import Image
 
 from core.cli.main import run
@@ -19,6 +20,10 @@ from core.data.dataset import Dataset, load_data
 from core.settings import DataSettings, Settings, change_settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# a loaded machine is slow, which is no fault of the code; tests that are about time measure it themselves
+effort.register_profile("trialbook", deadline=None)
+effort.load_profile("trialbook")
 
 
 @pytest.fixture(autouse=True, scope="session")

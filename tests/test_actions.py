@@ -29,9 +29,10 @@ from tui.screens.data import DataScreen
 from tui.screens.dialogs import HelpDialog, NameDialog, QuitDialog, TextDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.folder import FolderScreen
-from tui.screens.models import ModelsScreen
+from tui.screens.history import HistoryScreen
 from tui.screens.page import Dialog, Page
 from tui.screens.scrub import ScrubScreen
+from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, TrashScreen
 from tui.screens.workbench import Workbench
 from tui.widgets.architecture import ArchitectureTable
 from tui.widgets.bars import ClassBars
@@ -55,7 +56,8 @@ TOGETHER = (
     ("curves", "workbench", "app"),
     ("figures", "workbench", "app"),
     ("list", "begin", "app"),
-    ("list", "models", "app"),
+    ("list", "history", "app"),
+    ("list", "trash", "app"),
     ("scores", "evaluation", "app"),
     ("matrix", "evaluation", "app"),
     ("pictures", "evaluation", "app"),
@@ -73,7 +75,7 @@ TOGETHER = (
 )
 """Scopes that are active at the same time, the focused widget's first; the editor takes keys from whatever is below."""
 HARMLESS = {
-    "models.to_list": "goes from the filter to the list; where the list has the focus, down moves its cursor",
+    "history.to_list": "goes from the filter to the list; where the list has the focus, down moves its cursor",
     "comparison.trials": "asks for the trials to compare, as the key of the curves there does too",
     "begin.to_list": "goes from the filter to the list; where the list has the focus, down moves its cursor",
 }
@@ -87,7 +89,8 @@ OWNERS: dict[str, set[type[DOMNode]]] = {
     "curves": {CurvesPlot},
     "figures": {FiguresScroller},
     "list": {TrialList},
-    "models": {ModelsScreen},
+    "history": {HistoryScreen},
+    "trash": {TrashScreen},
     "evaluation": {EvaluationScreen},
     "scores": {ClassBars, Recalls},
     "comparison": {CompareScreen},
@@ -259,15 +262,37 @@ async def to_list(tour: Tour, action: str) -> None:
     tour.met.add(action)
 
 
+async def tour_trash(tour: Tour) -> None:
+    """Delete a trial, look at the trash, and bring the trial back by the key that undoes it."""
+    console = tour.console
+    await console.press("d", "enter")
+    await console.until(lambda: console.app.screen.check_action("undo", ()))
+    tour.look("history, something deleted")
+    await console.press("T")
+    await console.see("Trash", "1 trial")
+    tour.look("trash")
+    await tour_dialog(tour, "E", AskDialog, "trash, empty")
+    await console.press("escape", "u")
+    await console.see("is back")
+    await console.clear()
+    await console.until(lambda: len(console.find(TrialList).rows) == 2)
+
+
 async def tour_lists(tour: Tour) -> None:
     console = tour.console
     await console.press("o")
     await console.see("second")
-    tour.look("models")
+    tour.look("history")
     await console.press("slash")
-    tour.look("models, filter")
-    await to_list(tour, "models.to_list")
+    tour.look("history, filter")
+    await to_list(tour, "history.to_list")
     await tour_dialog(tour, "p", BareFileDialog, "bare file")
+    for key, kind in (("n", AboutDialog), ("d", AskDialog), ("x", FileDialog), ("i", FileDialog)):
+        await tour_dialog(tour, key, kind, f"history, {key}")
+    await tour_trash(tour)
+    await console.press("space", "space")
+    tour.look("history, two marked")
+    assert "Compare" in tour.footers["history, two marked"] and "Compare" not in tour.footers["history"]
     await console.press("escape", "b")
     await console.see("trial-25")
     assert isinstance(console.app.screen, BeginScreen)

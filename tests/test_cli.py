@@ -49,6 +49,7 @@ def test_train_json_is_a_line_per_event(trialbook: Trialbook, home: Path) -> Non
     wanted = {"train_cost", "train_cross_entropy", "test_cost", "train_accuracy", "test_accuracy", "learning_rate"}
     assert wanted | {"seconds", "images_per_second"} <= set(first)
     assert 0 <= first["test_accuracy"] <= 1
+    assert 0 <= first["dead_units"] <= 1
     assert finished["event"] == "finished"
     assert finished["status"] == "finished"
     assert finished["trial"] == started["trial"]

@@ -22,7 +22,7 @@ from core.trials.lineage import ancestors
 from core.trials.store import find_trial
 from core.trials.trial import PREDICTIONS, RAN_ON, SUMMARY, About, Trial
 from core.trials.writer import TrialWriter
-from core.verdict import Verdict, stored_verdict, trial_verdict
+from core.verdict import Verdict, trial_verdict, verdict_from
 from tests.conftest import run_python
 from tests.curves import epoch_with
 
@@ -151,6 +151,16 @@ def test_a_damaged_trial_is_an_error_in_one_line(home: Path) -> None:
         compare(trials)
 
 
+def test_where_labels_were_not_kept_all_but_the_verdict_is_compared(home: Path) -> None:
+    trials = [stand_in(home, 1, test_accuracy=0.5), stand_in(home, 2, test_accuracy=0.6)]
+    (trials[0].directory / "test_labels").unlink()
+    found = compare(trials)
+    assert found.verdicts == {(0, 1): None}
+    assert found.best["test_accuracy"] == (1,)
+    (remark,) = found.remarks
+    assert remark.startswith(f"no verdict on {trials[0].id}: cannot read ")
+
+
 def settings(**changes: object) -> Settings:
     return change_settings(Settings(), {name.replace("__", "."): value for name, value in changes.items()})
 
@@ -241,8 +251,8 @@ def test_ancestors_end_at_a_preset_at_what_is_gone_and_in_a_circle(pair: tuple[T
     [None, [], {}, {"images": 0, "gained": 0, "lost": 0, "p": 1.0}, {"images": 9, "gained": -1, "lost": 0, "p": 1}],
 )
 def test_a_verdict_that_cannot_be_read_is_none(values: object) -> None:
-    assert stored_verdict({"verdict": values}) is None
-    assert stored_verdict({"verdict": dataclasses.asdict(Verdict(9, 1, 0, 1.0))}) == Verdict(9, 1, 0, 1.0)
+    assert verdict_from(values) is None
+    assert verdict_from(dataclasses.asdict(Verdict(9, 1, 0, 1.0))) == Verdict(9, 1, 0, 1.0)
 
 
 def long_trial(home: Path, number: int, images: int = 10_000, epochs: int = 300) -> Trial:

@@ -225,7 +225,7 @@ def test_an_empty_workbench_and_the_boxes(root: Path, snapshot: SnapshotAssertio
         await console.see("will not work")
         await pictures.take("check", without_measurements)
         await console.press("escape", "o")
-        await pictures.take("empty models")
+        await pictures.take("empty history")
 
     run(root / "home", steps, size)
 
@@ -237,7 +237,7 @@ def test_the_lists_of_trials(home: Path, root: Path, snapshot: SnapshotAssertion
         await see_history(console)
         await console.press("o")
         await console.see("first")
-        await pictures.take("models")
+        await pictures.take("history")
         await console.press("escape", "b")
         await console.see("trial-25")
         await pictures.take("begin")

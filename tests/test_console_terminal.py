@@ -213,7 +213,7 @@ def test_no_control_byte_of_foreign_text_reaches_the_terminal(places: Path, tmp_
         for keys, expected in (
             ("e", "Most confident mistakes"),
             ("\x1b", "ready"),
-            ("o", "Saved models"),
+            ("o", "Trials  "),
             ("\x1b", "ready"),
             ("b", "Begin from"),
             ("\x1b", "ready"),

@@ -22,7 +22,7 @@ from tui.screens.data import DataScreen
 from tui.screens.dialogs import QuitDialog, TextDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.folder import FolderScreen
-from tui.screens.models import ModelsScreen
+from tui.screens.history import HistoryScreen
 from tui.state import read_state, state_file
 from tui.widgets.figures import Figures
 from tui.widgets.settings_form import SettingsForm
@@ -414,7 +414,7 @@ def test_all_comes_back_after_a_restart_also_after_a_crash(places: Path) -> None
         "not JSON",
         "[1, 2]",
         '{"draft": 3, "theme": 4, "panel": [], "alone": "x", "view": {"log": [], "first": "a"}, "overlays": 7}',
-        '{"models": 1, "data": [], "overlays": [null, {}], "view": {"crosshair": -9, "smoothing": "x"}, "panel": "x"}',
+        '{"history": 1, "data": [], "overlays": [null, {}], "view": {"crosshair": -9, "smoothing": "x"}, "panel": "x"}',
         '{"draft": {"settings": {}, "begin": {}, "parent": 1, "name": 1, "note": 1, "wrong": 1}, "data": 3}',
     ],
 )
@@ -500,7 +500,7 @@ def test_hostile_names_are_shown_and_do_nothing(places: Path, tmp_path: Path) ->
         assert is_clean()
         await console.press("escape", "escape", "o")
         await console.see(SHOWN[:12])
-        assert isinstance(console.app.screen, ModelsScreen) and SHOWN in console.text and is_clean()
+        assert isinstance(console.app.screen, HistoryScreen) and SHOWN in console.text and is_clean()
         await console.press("escape", "b")
         await console.see(SHOWN[:12])
         assert is_clean()

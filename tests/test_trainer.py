@@ -12,10 +12,12 @@ from torch.nn import functional
 
 from core.control import Control
 from core.data.dataset import Dataset
+from core.data.normalize import Normalizer
 from core.early_stopping import best_epoch, epochs_without_improvement
 from core.epoch import Epoch
 from core.errors import DivergedError, TrainingError
 from core.events import EpochFinished, Outcome, Paused, Progress, Resumed, TrainerEvent
+from core.inference import DeadUnits, logits_of
 from core.model import Mlp
 from core.optimizer import PenalizedOptimizer
 from core.settings import HiddenLayer, ModelSettings, Settings, TrainingSettings, change_settings
@@ -318,6 +320,47 @@ def test_a_stop_during_a_pause_does_not_resume(small: Settings, digits: Dataset)
     assert isinstance(next(generator), Paused)
     control.stop()
     assert list(generator) == []
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_dead_units_are_those_that_give_zero_for_every_test_image(
+    small: Settings, digits: Dataset, decay: float
+) -> None:
+    """Two layers with a ReLU, one of another kind between them; what is counted is what is evaluated and saved."""
+    changes = {"model.hidden": "12-9-12", "model.hidden.*.batch_norm": False, "model.hidden.2.activation": "gelu"}
+    changes |= {"training.ema_decay": decay, "training.epochs": 1, "training.learning_rate": 1e-6}
+    trainer = Trainer(change_settings(small, changes), digits)
+    for model in {trainer.model, trainer.evaluated}:
+        with torch.no_grad():
+            model.linear(1).bias[:5] = -1e3
+            model.linear(2).bias[:] = -1e3  # which a ReLU would not survive
+            model.linear(3).weight[0] = 0.0
+            model.linear(3).bias[0] = -1.0
+    (result,) = epochs_of(run(trainer)[0])
+    values, dead = trainer.normalize(digits.test.images), 0
+    for number, function in enumerate((torch.relu, functional.gelu, torch.relu), 1):
+        values = function(trainer.evaluated.linear(number)(values).detach())
+        dead += 0 if number == 2 else int((values == 0).all(0).sum())
+    assert dead >= 6
+    assert result.dead_units == dead / 24
+
+
+def test_a_network_without_relu_has_no_dead_units(small: Settings, digits: Dataset) -> None:
+    for changes in ({"model.hidden.*.activation": "elu"}, {"model.hidden": "none"}):
+        trainer = Trainer(change_settings(small, {**changes, "training.epochs": 1}), digits)
+        assert [result.dead_units for result in epochs_of(run(trainer)[0])] == [None]
+
+
+def test_a_unit_that_one_image_of_the_last_chunk_wakes_is_alive() -> None:
+    model = Mlp(ModelSettings(hidden=(HiddenLayer(width=3, batch_norm=False),)), 1, 2).eval()
+    with torch.no_grad():
+        model.linear(1).weight[:] = torch.tensor([[1.0], [1.0], [-1.0]])
+        model.linear(1).bias[:] = torch.tensor([-0.5, -2.0, -0.5])
+    images = torch.zeros(2_500, 1, 1, 1, dtype=torch.uint8)
+    images[-1] = 255
+    units = DeadUnits(model)
+    logits_of(model, images, Normalizer((), (), torch.device("cpu")), units.watch)
+    assert units.fraction() == 2 / 3
 
 
 def epoch(number: int, cost: float) -> Epoch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import resource
 import signal
@@ -27,13 +28,16 @@ from core.settings import Settings, change_settings, differences, make_settings
 from core.trials.history import append, epoch_line, read_history
 from core.trials.store import find_trial, list_trials
 from core.trials.trial import About, Trial
-from core.trials.writer import TrialWriter, write_about
+from core.trials.upkeep import write_about
+from core.trials.writer import TrialWriter
 from core.verdict import Verdict
 from core.weights import read_weights
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 optional = st.none() | numbers
-epochs = st.builds(Epoch, st.integers(1, 10**6), *[numbers] * 5, optional, optional, *[numbers] * 3)
+epochs = st.builds(
+    Epoch, st.integers(1, 10**6), *[numbers] * 5, optional, optional, *[numbers] * 3, st.none() | st.floats(0, 1)
+)
 EPOCH = Epoch(1, 2.5, 2.25, 0.5, 2.0, 0.25, None, None, 0.001, 1.5, 100.0)
 
 
@@ -69,6 +73,29 @@ def test_any_changed_byte_of_a_line_is_noticed(
         assert len(read) < 2
         assert all(epoch in (EPOCH, dataclasses.replace(EPOCH, epoch=2)) for epoch in read)
         assert problems or position == len(whole) - 1
+
+
+def written_by_another(values: dict[str, object]) -> str:
+    """Return a line with a right checksum, of whatever values."""
+    body = json.dumps(values)[:-1]
+    return f'{body}, "crc32": "{zlib.crc32(body.encode()):08x}"}}\n'
+
+
+def test_a_line_of_an_earlier_version_reads_as_if_its_missing_figure_were_none(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    old = dataclasses.asdict(EPOCH)
+    del old["dead_units"]
+    new = dataclasses.replace(EPOCH, epoch=2, dead_units=0.125)
+    path.write_text(written_by_another(old) + epoch_line(new))
+    assert read_history(path) == ([EPOCH, new], [])
+    assert '"dead_units": 0.125' in epoch_line(new)
+
+
+@pytest.mark.parametrize("dead_units", [-0.1, 1.5, "0.5", True, [], math.nan])
+def test_a_part_of_the_units_that_is_none_is_damage(tmp_path: Path, dead_units: object) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(written_by_another(dataclasses.asdict(EPOCH) | {"dead_units": dead_units}))
+    assert read_history(path) == ([], [f"{path}: line 1 is damaged and left out"])
 
 
 def test_a_torn_last_line_is_not_yet_there(tmp_path: Path) -> None:

@@ -26,8 +26,9 @@ from core.text import printable
 from tui.actions import BY_ID, bindings
 from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
 from tui.engine import Engine
+from tui.feed import Lookout
 from tui.last_resort import end_in_time
-from tui.messages import EngineLoaded, TrainingChanged
+from tui.messages import EngineLoaded, TrainingChanged, TrialsSeen
 from tui.runs import ending_words
 from tui.safe import safe
 from tui.screens.workbench import Workbench
@@ -64,6 +65,7 @@ class TrialbookApp(App[None]):
         device: What "auto" trains on; "" before PyTorch is there.
         engine_error: Why PyTorch cannot be imported; "" if it can.
         remember: JSON values that are kept over restarts.
+        lookout: The home's trials, looked at again and again.
     """
 
     TITLE = "Trialbook"
@@ -82,6 +84,7 @@ class TrialbookApp(App[None]):
         self.engine = Engine()
         self.training: Training | None = None
         self._keys, self._key_problems = read_keys(config_file())
+        self.lookout = Lookout(self)
         self.device = ""
         self.engine_error = ""
         self._leave_with: int | None = None  # the exit status, once the app ends as soon as the training has
@@ -147,6 +150,7 @@ class TrialbookApp(App[None]):
         """Begin what the first screen need not wait for."""
         for problem in self._key_problems:  # only now is there a screen to show them on
             self.tell(problem, "warning")
+        self.lookout.look()
         self.engine.start(lambda error, device: self.post_message(EngineLoaded(error, device)))
         self.workbench.view.show_last()
 
@@ -161,6 +165,10 @@ class TrialbookApp(App[None]):
         """Say that PyTorch is there."""
         self.device, self.engine_error = message.device, message.error
         self.workbench.show_heading()
+
+    def on_trials_seen(self, message: TrialsSeen) -> None:
+        """Take over what the home's trials are now."""
+        self.lookout.take(message.feed, message.seconds)
 
     async def action_quit(self) -> None:
         """Leave; ask how if a training runs."""
@@ -350,7 +358,8 @@ class TrialbookApp(App[None]):
             return
         saved = f"saved in {now.started.trial.directory}" if now.started else "nothing is saved"
         self.say(safe(ending_words(now)))
-        self.notify(f"{ending_words(now)}\n{printable(saved)}", title="Training ended", timeout=6, markup=False)
+        lines = [ending_words(now), *([str(now.selection)] if now.selection else []), printable(saved)]
+        self.notify("\n".join(lines), title="Training ended", timeout=6, markup=False)
 
     # what is shown
 

@@ -25,7 +25,7 @@ _THEN = (
     "core.preflight",
     # the screens, which would otherwise be imported when they are opened, while their user waits
     "tui.screens.evaluation",
-    "tui.screens.models",
+    "tui.screens.history",
     "tui.screens.choose",
     "tui.screens.compare",
     "tui.screens.scrub",

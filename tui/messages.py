@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from tui.training import Training
+
+if TYPE_CHECKING:
+    from tui.feed import Feed
 
 
 @dataclass
@@ -27,3 +31,16 @@ class TrainingChanged(Message):
     """A training has started, finished an epoch, paused, gone on or ended; its snapshot tells."""
 
     training: Training
+
+
+@dataclass
+class TrialsSeen(Message):
+    """Somebody has looked at the home's trials.
+
+    Attributes:
+        feed: What there is; the same value as before where nothing has changed.
+        seconds: What the look took.
+    """
+
+    feed: Feed
+    seconds: float

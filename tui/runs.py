@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.accuracy import accuracy_interval
+from core.early_stopping import best_epoch
 from core.errors import TrialbookError
+from core.events import Started
+from core.verdict import Verdict, verdict_from
 from tui.plot.curves import Run
+from tui.training import Snapshot
 from tui.widgets.figures import FigureValues
 from tui.words import percent
 
 if TYPE_CHECKING:
     from core.trials.trial import Trial
-    from tui.training import Snapshot, Training
+    from core.trials.watch import Watched
+    from tui.training import Training
 
 _FIRST_AXIS = 10  # epochs
 
@@ -27,11 +32,14 @@ class Shown:
         trial: The saved trial.
         run: Its curves.
         epochs: Epochs that were asked for.
-        state: "finished", "stopped", "failed", "interrupted" or "running".
+        state: "finished", "stopped", "failed", "interrupted", or that it runs, and where.
         parent: The id of the trial that it was derived from, or the preset's name, or None.
         test_images: Images of its test set; 0 where that is not known.
         device: What it ran on; "" where that is not known.
         remarks: What is wrong with its files.
+        verdict: Its last epoch against the parent's, once it has ended; None where there is nothing to compare with.
+        watched: What its files said at the last look; None for a training of this process.
+        elsewhere: How it stands, where another process trains it; else None.
     """
 
     trial: Trial
@@ -42,6 +50,9 @@ class Shown:
     test_images: int
     device: str
     remarks: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    watched: Watched | None = None
+    elsewhere: Snapshot | None = None
 
 
 def title_of(trial: Trial, name: str) -> str:
@@ -49,34 +60,72 @@ def title_of(trial: Trial, name: str) -> str:
     return name or trial.id
 
 
-def read_shown(trial: Trial) -> Shown:
-    """Read what is shown of a saved trial. Takes milliseconds: for worker threads. What is damaged is left out."""
-    from core.trials.store import listed_trial  # noqa: PLC0415 - the first screen needs it not
+def read_shown(trial: Trial, before: Watched | None = None) -> Shown:
+    """Read what is shown of a saved trial. Takes milliseconds: for worker threads. What is damaged is left out.
 
-    listed = listed_trial(trial)
+    Args:
+        trial: The trial.
+        before: What its files said at the last look: only later epochs are read then.
+    """
+    from core.trials.watch import Watched, watch_trial  # noqa: PLC0415 - the first screen needs it not
+
     remarks: list[str] = []
-    history: tuple[Any, ...] = ()
     ran_on: dict[str, Any] = {}
     try:
-        epochs, remarks = trial.history()
-        history = tuple(epochs)
+        watched = watch_trial(trial, before)
         ran_on = trial.ran_on()
     except TrialbookError as error:
-        remarks = [*remarks, str(error)]
+        from core.trials.store import listed_trial  # noqa: PLC0415 - as above
+
+        watched = Watched(listed_trial(trial))
+        remarks = [str(error)]
     data = ran_on.get("data")
     images = data.get("test_images") if isinstance(data, dict) else None
-    asked = listed.summary.get("epochs")
+    summary, history = watched.listed.summary, watched.history
+    asked, parent = summary.get("epochs"), summary.get("parent")
     planned = asked if isinstance(asked, int) else len(history)
-    parent = listed.summary.get("parent")
+    runs = watched.listed.status == "running"
+    test_images = images if isinstance(images, int) else 0
+    device = str(ran_on.get("device", ""))
     return Shown(
         trial=trial,
-        run=Run(title_of(trial, listed.about.name), history, len(history)),
+        run=Run(
+            title_of(trial, watched.listed.about.name),
+            history,
+            axis_end(len(history), planned) if runs else len(history),
+        ),
         epochs=planned,
-        state=listed.status,
+        state=f"{'paused' if watched.is_paused else 'running'} (another process)" if runs else watched.listed.status,
         parent=parent if isinstance(parent, str) else None,
-        test_images=images if isinstance(images, int) else 0,
-        device=str(ran_on.get("device", "")),
-        remarks=tuple(remarks),
+        test_images=test_images,
+        device=device,
+        remarks=(*watched.remarks, *remarks),
+        verdict=verdict_from(summary.get("verdict")),
+        watched=watched,
+        elsewhere=_snapshot_of(watched, planned, test_images, device, data) if runs else None,
+    )
+
+
+def _snapshot_of(watched: Watched, epochs: int, test_images: int, device: str, data: object) -> Snapshot:
+    """Return how a trial stands that another process trains, as if it were trained here."""
+    progress = watched.progress
+    images = data.get("train_images") if isinstance(data, dict) else None
+    started = Started(
+        trial=watched.listed.trial,
+        device=device,
+        parameters=0,
+        epochs=max(epochs, 1),
+        steps=progress.steps if progress else 0,
+        images=images if isinstance(images, int) else 0,
+        test_images=test_images,
+        best_by="test cost",
+    )
+    return Snapshot(
+        phase="paused" if watched.is_paused else "training",
+        started=started,
+        history=watched.history,
+        best=best_epoch(watched.history),
+        progress=progress,
     )
 
 
@@ -121,15 +170,16 @@ def figures_of(shown: Shown, training: Training | None, parent: Run | None) -> F
         training: The training that runs or ran last, of this trial or of another, or None.
         parent: The curves of its parent, or None.
     """
-    now = training.snapshot if training is not None and training.is_running else None
-    if now is not None and (now.started is None or now.started.trial != shown.trial):
-        now = None
+    own = training.snapshot if training is not None and training.is_running else None
+    if own is not None and (own.started is None or own.started.trial != shown.trial):
+        own = None
+    now = own or shown.elsewhere
     history = now.history if now else shown.run.history
     progress = now.progress if now else None
     last = history[-1] if history else None
     return FigureValues(
         title=shown.run.title,
-        state=now.phase if now else shown.state,
+        state=own.phase if own else shown.state,
         history=history,
         epochs=shown.epochs,
         test_images=shown.test_images,
@@ -140,16 +190,35 @@ def figures_of(shown: Shown, training: Training | None, parent: Run | None) -> F
         memory=now.memory if now else 0,
         parent=parent.history if parent else (),
         parent_title=parent.title if parent else "",
+        verdict=str(shown.verdict) if shown.verdict is not None and now is None else "",
     )
 
 
 def ending_words(now: Snapshot) -> str:
-    """Return how a training ended: its accuracy with the 95 % interval, and where it is saved."""
+    """Return how a training ended: its accuracy, the verdict against its parent, and the accuracy's 95 % interval."""
     last = now.outcome.last if now.outcome else None
     reason = now.outcome.reason if now.outcome else ""
     if last is None or now.started is None:
         return reason or "no epoch is complete"
-    images = now.started.test_images
-    low, high = accuracy_interval(round(last.test_accuracy * images), images)
-    said = f"accuracy {percent(last.test_accuracy)}, 95 % interval {percent(low)} to {percent(high)}"
-    return f"{reason + ': ' if reason else ''}{said}"
+    return _ending(reason, last.test_accuracy, now.started.test_images, now.verdict)
+
+
+def ending_elsewhere(shown: Shown) -> str:
+    """Return the same of a trial that another process has trained."""
+    reason = shown.watched.listed.summary.get("reason") if shown.watched is not None else ""
+    said = reason if isinstance(reason, str) else ""
+    if shown.state == "interrupted":
+        said = "its process has died"
+    if not shown.run.history:
+        return said or "no epoch is complete"
+    return _ending(said, shown.run.history[-1].test_accuracy, shown.test_images, shown.verdict)
+
+
+def _ending(reason: str, accuracy: float, images: int, verdict: Verdict | None) -> str:
+    said = [f"accuracy {percent(accuracy)}"]
+    if verdict is not None:
+        said.append(f"against its parent {verdict}")
+    if images:
+        low, high = accuracy_interval(round(accuracy * images), images)
+        said.append(f"95 % interval {percent(low)} to {percent(high)}")
+    return f"{reason + ': ' if reason else ''}{', '.join(said)}"

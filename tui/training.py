@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from core.data.folder import OnProgress
     from core.epoch import Epoch
     from core.settings import DataSettings
+    from core.trials.selection import Selection
+    from core.trials.trial import Trial
+    from core.verdict import Verdict
     from tui.draft import Draft
 
 LoadDataset = Callable[["DataSettings", "OnProgress"], "Dataset"]
@@ -40,6 +43,8 @@ class Snapshot:
         progress: The epoch in progress, or None between epochs.
         memory: Bytes that the process takes on the device.
         outcome: How it ended, or None.
+        verdict: Its last epoch against the parent trial's, once it has ended; None where there is no such trial.
+        selection: How often its test set was used to choose by then; None where it was not, or before the end.
         error: Why it failed, in one line; "" if it did not.
         remarks: What the user should know of the data.
     """
@@ -52,6 +57,8 @@ class Snapshot:
     progress: Progress | None = None
     memory: int = 0
     outcome: Outcome | None = None
+    verdict: Verdict | None = None
+    selection: Selection | None = None
     error: str = ""
     remarks: tuple[str, ...] = ()
 
@@ -184,9 +191,17 @@ class Training:
         elif isinstance(event, Resumed):
             self._put(phase="training")
         elif isinstance(event, Finished):
-            self._put(outcome=event.outcome)
+            self._put(outcome=event.outcome, verdict=event.verdict, selection=self._selection(event.trial))
             return  # `run` tells, when all is over
         self._tell(self)
+
+    def _selection(self, trial: Trial) -> Selection | None:
+        from core.trials.conclusion import conclusion_of  # noqa: PLC0415 - as above
+
+        try:
+            return conclusion_of(self._home, trial).selection
+        except TrialbookError:  # other trials' files must not spoil the end of this one
+            return None
 
     def _put(self, **changes: object) -> None:
         # one assignment of an immutable value: a reader in another thread sees the old one or the new one, whole

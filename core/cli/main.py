@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import keyword
 import os
 import signal
 import sys
@@ -24,9 +25,18 @@ COMMANDS = {
     "trials": "List the saved trials.",
     "show": "Show one saved trial.",
     "compare": "Compare two to eight saved trials.",
-    "presets": "List the presets.",
+    "edit": "Change a trial's name, note, tags and star.",
+    "delete": "Move trials to the trash.",
+    "trash": "List the trash, restore a trial from it, or empty it.",
+    "export": "Write a trial as one file.",
+    "import": "Add a trial that was exported.",
+    "presets": "List the presets, or show one.",
+    "replay": "Train the reference history again and compare.",
+    "report": "Write the history of trials as a document.",
     "data": "List the data sets, or download one.",
 }
+_ELSEWHERE = dict.fromkeys(("edit", "delete", "trash", "export", "import"), "upkeep")
+"""Modules that hold several commands, or are not called as their command is."""
 INTERRUPTED = 130
 
 
@@ -39,7 +49,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's interface
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"core.cli.{cmd_name}"), cmd_name)
+        module = importlib.import_module(f"core.cli.{_ELSEWHERE.get(cmd_name, cmd_name)}")
+        command = getattr(module, f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - our own module
         return command
 

@@ -24,6 +24,7 @@ from core.text import printable
 
 out = Console(highlight=False, soft_wrap=True)
 _WIDE = 110  # columns
+_UNLIMITED = 200  # columns of a table that no terminal shows
 _ID_WIDTH = 22
 _WIDEST_MATRIX = 20  # classes
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -58,14 +59,19 @@ def table(*columns: str, title: str = "") -> Table:
     return new
 
 
+def room() -> int:
+    """Return how many columns a table may have: the terminal's, or enough for all where there is none."""
+    return out.width if sys.stdout.isatty() else _UNLIMITED
+
+
 def is_wide() -> bool:
     """Return whether there is room for every column: in a wide terminal, and where there is none."""
-    return not sys.stdout.isatty() or out.width >= _WIDE
+    return room() >= _WIDE
 
 
 def print_table(new: Table) -> None:
     """Print a table, as wide as the terminal or, where there is none, as it needs to be."""
-    out.print(new, soft_wrap=False) if sys.stdout.isatty() else Console(width=200, highlight=False).print(new)
+    out.print(new, soft_wrap=False) if sys.stdout.isatty() else Console(width=_UNLIMITED, highlight=False).print(new)
 
 
 def print_matrix(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> None:

@@ -16,7 +16,7 @@ from core.settings import settings_to_toml
 from core.text import one_line_json
 from core.trials.lineage import ancestors
 from core.trials.store import Listed, find_trial, listed_trial
-from core.verdict import EXPLAINED, stored_verdict
+from core.verdict import EXPLAINED, verdict_from
 
 
 @click.command()
@@ -86,7 +86,9 @@ def _show_moment(then: Moment, as_json: bool) -> None:
 
 def _show_result(listed: Listed, lineage: list[str]) -> None:
     result = result_of(listed)
-    for name in ("id", "name", "note", "status", "reason", "created"):
+    result["tags"] = ", ".join(listed.about.tags)
+    result["starred"] = "yes" if listed.about.starred else ""
+    for name in ("id", "name", "note", "tags", "starred", "status", "reason", "created"):
         if result.get(name):
             say(f"{name:<9} {result[name]}")
     say(f"{'files':<9} {listed.trial.directory}")
@@ -94,7 +96,7 @@ def _show_result(listed: Listed, lineage: list[str]) -> None:
         say(f"{'from':<9} {', which is from '.join(lineage)}")
     if result.get("changes"):
         say(f"{'changed':<9} {result['changes']}")
-    verdict = stored_verdict(listed.summary)
+    verdict = verdict_from(listed.summary.get("verdict"))
     if verdict is not None:
         say(f"{'verdict':<9} {verdict}")
         say(f"{'':<9} {EXPLAINED}")

@@ -2,62 +2,108 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from core.cli.output import cell, is_wide, percent, print_table, say, table
+from core.cli.output import cell, percent, print_table, room, say, table
 from core.text import one_line_json
-from core.trials.store import DIRECTORY, Listed, list_trials
+from core.trials.store import DIRECTORY, Listed, last_accuracy, list_trials
+from core.verdict import Verdict, p_text, verdict_from
 
-_WIDE_ONLY = (">best", ">test cost", "hidden")
+_SEARCHED = ("parent", "changes", "hidden", "source", "reason", "created")
 
 
 def result_of(listed: Listed) -> dict[str, Any]:
     """Return what `trials --json` and `show --json` tell of a trial's result."""
-    about = {"name": listed.about.name, "note": listed.about.note}
-    return {**listed.summary, "id": listed.trial.id, "status": listed.status, **about}
+    about = listed.about
+    words = {"name": about.name, "note": about.note, "tags": list(about.tags), "starred": about.starred}
+    return {**listed.summary, "id": listed.trial.id, "status": listed.status, **words}
+
+
+def short_verdict(verdict: Verdict) -> str:
+    """Return a verdict for a narrow column: "+0.08, p = 0.9"."""
+    return f"{verdict.points:+.2f}, {p_text(verdict.p)}"
 
 
 @click.command()
+@click.option(
+    "--filter",
+    "words",
+    metavar="WORDS",
+    default="",
+    help="Only trials in whose texts all of these words are: name, note, tags, changes, status, data, and so on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the trials as JSON, and nothing else.")
 @click.pass_obj
-def trials(home: Path, *, as_json: bool) -> None:
-    """List the saved trials, oldest first."""
-    listed = list_trials(home)
+def trials(home: Path, *, words: str, as_json: bool) -> None:
+    """List the saved trials, oldest first; a narrow terminal leaves columns out.
+
+    "since parent" is the change of the accuracy in points and McNemar's p; "gap" is the last epoch's test cost minus
+    its train cost.
+    """
+    every = list_trials(home)
+    listed = [trial for trial in every if _has_all(trial, words)]
     if as_json:
         print(one_line_json([result_of(trial) for trial in listed]))  # noqa: T201 - the output
         return
-    if not listed:
+    if not every:
         say(f"{home / DIRECTORY} holds no trials; `trialbook train` makes the first")
         return
-    wide = is_wide()
-    rows = table("=trial", "status", ">epoch", ">accuracy", *(_WIDE_ONLY if wide else ()), "data", "name and note")
+    if not listed:
+        say(f"none of {len(every):,} trials has all of these words: {words}")
+        return
+    width = room()
+    shown = [column for column in _COLUMNS if column[1] <= width]
+    rows = table(*(heading for heading, _, _ in shown))
     for trial in listed:
-        rows.add_row(*_cells(trial, wide))
+        rows.add_row(*(value(trial) for _, _, value in shown))
     print_table(rows)
 
 
-def _cells(listed: Listed, wide: bool) -> list[Any]:
-    summary = listed.summary
-    last, best = (part if isinstance(part, dict) else {} for part in (summary.get("last"), summary.get("best")))
-    cost = _number(last.get("test_cost"))
-    more = [
-        cell(percent(_number(best.get("test_accuracy")))),
-        cell("-" if cost is None else f"{cost:.4f}"),
-        cell(summary.get("hidden", "-")),
-    ]
-    return [
-        cell(listed.trial.id),
-        cell(listed.status, "green" if listed.status == "running" else ""),
-        cell(f"{last.get('epoch', 0)}/{summary.get('epochs', '-')}"),
-        cell(percent(_number(last.get("test_accuracy")))),
-        *(more if wide else []),
-        cell(Path(str(summary.get("source", "-"))).name),
-        cell("  ".join(text for text in (listed.about.name, listed.about.note) if text)),
-    ]
+def _has_all(listed: Listed, words: str) -> bool:
+    about, summary = listed.about, listed.summary
+    star = ("starred",) if about.starred else ()
+    texts = (listed.trial.id, listed.status, about.name, about.note, *about.tags, *star)
+    everything = "\n".join((*texts, *(str(summary.get(name) or "") for name in _SEARCHED))).casefold()
+    return all(word in everything for word in words.casefold().split())
 
 
-def _number(value: object) -> float | None:
+def _figure(listed: Listed, part: str, name: str) -> float | None:
+    figures = listed.summary.get(part)
+    value = figures.get(name) if isinstance(figures, dict) else None
     return float(value) if isinstance(value, int | float) else None
+
+
+def _gap(listed: Listed) -> str:
+    test, train = (_figure(listed, "last", name) for name in ("test_cost", "train_cost"))
+    return "-" if test is None or train is None else f"{test - train:+.3f}"
+
+
+def _since_parent(listed: Listed) -> str:
+    verdict = verdict_from(listed.summary.get("verdict"))
+    return "-" if verdict is None else short_verdict(verdict)
+
+
+def _words(listed: Listed) -> str:
+    return "  ".join(text for text in (listed.about.name, listed.about.note) if text)
+
+
+_COLUMNS: tuple[tuple[str, int, Callable[[Listed], Any]], ...] = (
+    ("", 0, lambda one: cell("*" if one.about.starred else "")),
+    ("=trial", 0, lambda one: cell(one.trial.id)),
+    ("status", 0, lambda one: cell(one.status, "green" if one.status == "running" else "")),
+    (">epoch", 0, lambda one: cell(f"{_figure(one, 'last', 'epoch') or 0:.0f}/{one.summary.get('epochs', '-')}")),
+    (">accuracy", 0, lambda one: cell(percent(last_accuracy(one)))),
+    (">best", 96, lambda one: cell(percent(_figure(one, "best", "test_accuracy")))),
+    (">gap", 104, lambda one: cell(_gap(one))),
+    ("since parent", 120, lambda one: cell(_since_parent(one))),
+    ("changes", 140, lambda one: cell(one.summary.get("changes") or "")),
+    ("hidden", 180, lambda one: cell(one.summary.get("hidden", "-"))),
+    ("data", 110, lambda one: cell(Path(str(one.summary.get("source", "-"))).name)),
+    ("tags", 150, lambda one: cell(" ".join(one.about.tags))),
+    ("name and note", 0, lambda one: cell(_words(one))),
+)
+"""Heading, the least columns of a terminal that shows it, and its cell for a trial."""

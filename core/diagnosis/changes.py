@@ -155,20 +155,12 @@ def widen(settings: Settings) -> Suggestion | None:
 
 
 def against_dead_units(settings: Settings) -> Suggestion | None:
-    """Give units a gradient everywhere, or keep their inputs from drifting, or else take smaller steps."""
+    """Give the units a gradient everywhere, so that none can die."""
     hidden = settings.model.hidden
-    if any(layer.activation == "relu" for layer in hidden):
-        changes = {
-            f"model.hidden.{number}.activation": "leaky_relu"
-            for number, layer in enumerate(hidden, 1)
-            if layer.activation == "relu"
-        }
-        if len(changes) == len(hidden):
-            changes = {"model.hidden.*.activation": "leaky_relu"}
-        return suggest(settings, changes, "change the activation from relu to leaky_relu, whose units cannot die")
-    if not all(layer.batch_norm for layer in hidden):
-        return suggest(settings, {"model.hidden.*.batch_norm": True}, "switch on batch norm in every hidden layer")
-    return lower_learning_rate(settings)
+    relu = [number for number, layer in enumerate(hidden, 1) if layer.activation == "relu"]
+    numbers: list[int] | str = "*" if len(relu) == len(hidden) else relu
+    changes = {f"model.hidden.{number}.activation": "leaky_relu" for number in numbers}
+    return suggest(settings, changes, "change the activation from relu to leaky_relu, whose units cannot die")
 
 
 def _tidy(value: float) -> float:

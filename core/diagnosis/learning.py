@@ -119,14 +119,14 @@ def rising(curves: Curves) -> Diagnosis | None:
 
 
 def dead_units(curves: Curves) -> Diagnosis | None:
-    """Hidden units that no image activates learn nothing any more."""
+    """Units with a ReLU that no image activates have no gradient and learn nothing any more."""
     parts = [epoch.dead_units for epoch in curves.history[-curves.window :] if epoch.dead_units is not None]
     if not parts or median(parts) <= DEAD:
         return None
     part = median(parts)
     return Diagnosis(
         "dead hidden units",
-        f"dead hidden units: {percent(part, 0)} of the hidden units are activated by no image, "
+        f"dead hidden units: {percent(part, 0)} of the hidden units with a ReLU are activated by no image, "
         f"more than {percent(DEAD, 0)}",
         {"dead_units": part},
         changes.against_dead_units(curves.settings),

@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 
 from core.errors import SettingsError
-from core.settings import Settings, make_settings, show_value, widths_text
+from core.settings import Settings, make_settings, settings_from_toml, show_value, widths_text
 from core.text import printable
 
 _REGULARIZED_LAYERS = 3
@@ -46,13 +46,22 @@ class Preset:
 
 @cache
 def all_presets() -> dict[str, Preset]:
-    """Return every preset by name: `digits`, and the reference history `trial-0` to `trial-25`."""
-    text = resources.files(__package__).joinpath("reference.toml").read_text(encoding="utf-8")
-    entries = tomllib.loads(text)
+    """Return every preset by name: `digits`, `best-mlp`, and the reference history `trial-0` to `trial-25`."""
+    entries = tomllib.loads(_data_file("reference.toml"))
     before = dict(zip(entries, [None, *entries], strict=False))
     reference = [_reference_preset(name, entry, before[name]) for name, entry in entries.items()]
     digits = Preset("digits", "the default: a small network on the built-in handwritten digits", Settings())
-    return {preset.name: preset for preset in (digits, *reference)}
+    best = Preset(
+        "best-mlp",
+        "the best fully connected network for CIFAR-10 so far, trained for up to an hour on two cores",
+        settings_from_toml(_data_file("best-mlp.toml"), "best-mlp.toml"),
+        after="trial-25",
+    )
+    return {preset.name: preset for preset in (digits, best, *reference)}
+
+
+def _data_file(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def preset(name: str) -> Preset:

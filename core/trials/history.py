@@ -50,17 +50,46 @@ def read_history(path: Path) -> tuple[list[Epoch], list[str]]:
 
     Returns:
         The epochs, and a line for each damaged one, which is left out. A last line without its newline is just being
-        written and is neither.
+        written and is neither. Lines of earlier versions lack `dead_units`.
 
     Raises:
         TrialError: The file cannot be read.
     """
-    content = read_bytes(path, MAX_BYTES)
+    return parse_history(read_bytes(path, MAX_BYTES), str(path))
+
+
+def read_on(path: Path, offset: int, lines: int) -> tuple[list[Epoch], list[str], int]:
+    """Read what has been added to a history.
+
+    Args:
+        path: The file.
+        offset: Bytes that have been read before, up to the end of a line.
+        lines: The lines in them.
+
+    Returns:
+        The new epochs and a line for each damaged one, as `read_history` does, and the bytes that have been read now.
+
+    Raises:
+        TrialError: The file cannot be read.
+    """
+    content = read_bytes(path, MAX_BYTES, offset)
+    epochs, problems = parse_history(content, str(path), lines)
+    return epochs, problems, offset + content.rfind(b"\n") + 1
+
+
+def parse_history(content: bytes, name: str, lines: int = 0) -> tuple[list[Epoch], list[str]]:
+    """Return what `read_history` does, from a file's content.
+
+    Args:
+        content: The file's content, or what of it follows the end of a line.
+        name: What problems call the file.
+        lines: The lines before.
+    """
     epochs, problems = [], []
-    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+    for number, line in enumerate(content.split(b"\n")[:-1], lines + 1):
         epoch = _parse(line)
         if epoch is None:
-            problems.append(f"{path}: line {number} is damaged and left out")
+            problems.append(f"{name}: line {number} is damaged and left out")
         else:
             epochs.append(epoch)
     return epochs, problems
@@ -91,4 +120,5 @@ def _is_sound(epoch: Epoch) -> bool:
         and all(value is None or type(value) in (int, float) for value in values)
         and all(math.isfinite(value) for value in values if value is not None)
         and values.count(None) == optional.count(None)
+        and 0 <= (epoch.dead_units or 0) <= 1
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +18,10 @@ from core.text import printable
 from core.trials.trial import RAN_ON, SETTINGS, About, Trial
 
 DIRECTORY = "saved_models"
-_ID = re.compile(r"\d{8}-\d{6}-\d{2}[a-z2-7]{4}")
+ID_PATTERN = r"\d{8}-\d{6}-\d{2}[a-z2-7]{4}"
+_ID = re.compile(ID_PATTERN, re.ASCII)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_RANDOM_LETTERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,7 @@ def new_directory(home: Path) -> Path:
     while True:
         now = datetime.now()
         # down to the hundredth of a second, so that trials made by a script one after the other stay in their order
-        time = f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 10_000:02}"
-        path = parent / (time + "".join(secrets.choice(_LETTERS) for _ in range(4)))
+        path = parent / _with_letters(f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 10_000:02}")
         try:
             parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
@@ -60,6 +62,20 @@ def new_directory(home: Path) -> Path:
             raise cannot_write(path, error) from error
         else:
             return path
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text has the form of a trial's id."""
+    return _ID.fullmatch(text) is not None
+
+
+def other_id(trial_id: str) -> str:
+    """Return a fresh id of the same time, so that a trial whose id is taken keeps its place in the history."""
+    return _with_letters(trial_id[:-_RANDOM_LETTERS])
+
+
+def _with_letters(time: str) -> str:
+    return time + "".join(secrets.choice(_LETTERS) for _ in range(_RANDOM_LETTERS))
 
 
 def list_trials(home: Path) -> list[Listed]:
@@ -78,15 +94,29 @@ def find_trial(home: Path, text: str) -> Trial:
         TrialError: No trial is meant, or several are.
     """
     trials = _trials(home)
-    shown = printable(text, 80)
     if text == "last" and trials:
         return trials[-1]
+    shown = printable(text, 80)
     # an id comes before a path, a path before a name, and each only if it is the whole
     exact = [trial for trial in trials if trial.id == text]
     if exact:
         return exact[0]
     if os.path.isfile(Path(text) / SETTINGS):  # unlike Path.is_file, never raises
         return Trial(Path(text).absolute())
+    found = meant_by(trials, text)
+    if found is not None:
+        return found
+    if not trials:
+        raise TrialError(f"there is no trial {shown}: {home / DIRECTORY} holds none; `trialbook train` makes the first")
+    raise TrialError(f"there is no trial {shown} in {home / DIRECTORY}; `trialbook trials` lists them")
+
+
+def meant_by(trials: Sequence[Trial], text: str) -> Trial | None:
+    """Return the one of some trials that a name, or an id's beginning or end, means; None where it means none.
+
+    Raises:
+        TrialError: Several are meant.
+    """
     for found in (
         [trial for trial in trials if trial.about().name == text] if text else [],
         [trial for trial in trials if text and (trial.id.startswith(text) or trial.id.endswith(text))],
@@ -94,16 +124,15 @@ def find_trial(home: Path, text: str) -> Trial:
         if len(found) == 1:
             return found[0]
         if found:
-            raise TrialError(f"{shown} means {len(found)} trials: {', '.join(trial.id for trial in found[:5])}")
-    if not trials:
-        raise TrialError(f"there is no trial {shown}: {home / DIRECTORY} holds none; `trialbook train` makes the first")
-    raise TrialError(f"there is no trial {shown} in {home / DIRECTORY}; `trialbook trials` lists them")
+            several = ", ".join(trial.id for trial in found[:5])
+            raise TrialError(f"{printable(text, 80)} means {len(found)} trials: {several}")
+    return None
 
 
 def _trials(home: Path) -> list[Trial]:
     directory = home / DIRECTORY
     try:
-        names = sorted(entry.name for entry in directory.iterdir() if _ID.fullmatch(entry.name))
+        names = sorted(entry.name for entry in directory.iterdir() if is_id(entry.name))
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -118,6 +147,13 @@ def listed_trial(trial: Trial) -> Listed:
     except TrialbookError:
         return Listed(trial, trial.about(), {}, "damaged")
     return Listed(trial, trial.about(), summary, _status(trial, summary))
+
+
+def last_accuracy(listed: Listed) -> float | None:
+    """Return the test accuracy of a trial's last epoch, from 0 to 1; None where its summary tells none."""
+    last = listed.summary.get("last")
+    value = last.get("test_accuracy") if isinstance(last, dict) else None
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
 
 
 def _status(trial: Trial, summary: dict[str, Any]) -> str:

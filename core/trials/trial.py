@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,17 @@ class About:
     starred: bool = False
 
 
+def about_of(values: Mapping[str, Any]) -> About:
+    """Return what the plain values of an `about.json` mean; what is missing or odd is empty."""
+    tags = values.get("tags")
+    return About(
+        name=str(values.get("name", "")),
+        note=str(values.get("note", "")),
+        tags=tuple(dict.fromkeys(str(tag) for tag in tags)) if isinstance(tags, list) else (),
+        starred=values.get("starred") is True,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """A saved trial.
@@ -92,13 +104,7 @@ class Trial:
             values = self._json(ABOUT)
         except TrialError:
             return About()
-        tags = values.get("tags")
-        return About(
-            name=str(values.get("name", "")),
-            note=str(values.get("note", "")),
-            tags=tuple(dict.fromkeys(str(tag) for tag in tags)) if isinstance(tags, list) else (),
-            starred=values.get("starred") is True,
-        )
+        return about_of(values)
 
     def live(self) -> dict[str, Any]:
         """Read how far the epoch in progress is, as `core.trials.writer` writes it; {} where nobody trains."""

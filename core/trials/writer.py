@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from core.trials.history import append, epoch_line
 from core.trials.lineage import repeat_key
 from core.trials.store import new_directory
 from core.trials.trial import (
-    ABOUT,
     HISTORY,
     LIVE,
     PREDICTIONS,
@@ -35,22 +34,55 @@ from core.trials.trial import (
     About,
     Trial,
 )
+from core.trials.upkeep import write_about
 from core.verdict import Verdict
 from core.weights import write_weights
 
 MAX_SUMMARY = 2_000  # bytes
 _LONG = 120  # characters of a text in a summary
-_LONGER = 400  # characters of the changes since the parent
+LONGEST_CHANGES = 400  # characters of the changes since the parent
 _LIVE_EVERY = 0.5  # seconds
 
 
-def write_about(trial: Trial, about: About) -> None:
-    """Replace what people say about a trial.
+def write_ran_on(trial: Trial, ran_on: Mapping[str, Any]) -> None:
+    """Write what a trial runs on.
 
     Raises:
         TrialError: The file cannot be written.
     """
-    replace_text(trial.directory / ABOUT, json.dumps(dataclasses.asdict(about), indent=1) + "\n")
+    replace_text(trial.directory / RAN_ON, json.dumps(ran_on, indent=1) + "\n")
+
+
+def write_summary(trial: Trial, summary: Mapping[str, Any]) -> None:
+    """Replace a trial's summary.
+
+    Raises:
+        TrialError: The file cannot be written, or would be larger than a list wants to read.
+    """
+    path = trial.directory / SUMMARY
+    text = json.dumps(summary) + "\n"
+    if len(text) > MAX_SUMMARY:
+        raise cannot_write(path, OSError(f"it would have {len(text)} bytes"))
+    replace_text(path, text)
+
+
+def summary_of_settings(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a summary tells of a trial's settings and of its data.
+
+    Args:
+        settings: The trial's.
+        data: The part `data` of what it runs on.
+    """
+    fingerprint = str(data["fingerprint"])
+    return {
+        "repeats": repeat_key(settings, fingerprint),
+        "seed": settings.training.seed,
+        "fingerprint": fingerprint[:16],
+        "test_images": data["test_images"],
+        "source": shortened(settings.data.source),
+        "hidden": shortened(widths_text(settings)),
+        "epochs": settings.training.epochs,
+    }
 
 
 class TrialWriter:
@@ -85,13 +117,9 @@ class TrialWriter:
             "reason": "",
             "created": datetime.now().astimezone().isoformat(timespec="seconds"),
             "parent": parent,
-            "changes": _shortened("; ".join(map(str, changes)), _LONGER),
-            "repeats": repeat_key(settings, str(ran_on["data"]["fingerprint"])),
-            "test_images": ran_on["data"]["test_images"],
-            "source": _shortened(settings.data.source),
-            "hidden": _shortened(widths_text(settings)),
+            "changes": shortened("; ".join(map(str, changes)), LONGEST_CHANGES),
+            **summary_of_settings(settings, ran_on["data"]),
             "parameters": parameters,
-            "epochs": settings.training.epochs,
             "best_by": best_by,
             "seconds": 0.0,
             "last": None,
@@ -101,10 +129,10 @@ class TrialWriter:
         self._told = 0.0  # when the progress was last written
         try:
             write_settings(settings, self.trial.directory / SETTINGS)
-            replace_text(self.trial.directory / RAN_ON, json.dumps(ran_on, indent=1) + "\n")
+            write_ran_on(self.trial, ran_on)
             write_about(self.trial, about)
             replace_file(self.trial.directory / TEST_LABELS, lambda file: file.write(test_labels))
-            self._write_summary()
+            write_summary(self.trial, self._summary)
         except BaseException:
             shutil.rmtree(self.trial.directory, ignore_errors=True)
             raise
@@ -132,8 +160,8 @@ class TrialWriter:
         if event.is_best:
             self._keep_best(event)
         self._summary["seconds"] = round(self._summary["seconds"] + event.result.seconds, 3)
-        self._summary |= {"last": _figures(event.result), "best": _figures(event.best)}
-        self._write_summary()
+        self._summary |= {"last": figures(event.result), "best": figures(event.best)}
+        write_summary(self.trial, self._summary)
 
     def _keep_best(self, event: EpochFinished) -> None:
         """Make the weights just written the best ones too: the same file under two names, until it is replaced."""
@@ -173,31 +201,25 @@ class TrialWriter:
         """
         with contextlib.suppress(OSError):
             (self.trial.directory / LIVE).unlink()
-        self._summary |= {"status": outcome.status, "reason": _shortened(outcome.reason)}
+        self._summary |= {"status": outcome.status, "reason": shortened(outcome.reason)}
         self._summary["verdict"] = None if verdict is None else dataclasses.asdict(verdict)
-        self._write_summary()
-
-    def _write_summary(self) -> None:
-        path = self.trial.directory / SUMMARY
-        text = json.dumps(self._summary) + "\n"
-        if len(text) > MAX_SUMMARY:
-            raise cannot_write(path, OSError(f"it would have {len(text)} bytes"))
-        replace_text(path, text)
+        write_summary(self.trial, self._summary)
 
 
-def _figures(epoch: Epoch) -> dict[str, Any]:
+def figures(epoch: Epoch) -> dict[str, Any]:
     """Return what a list shows of an epoch."""
-    figures = {
+    values = {
         "epoch": epoch.epoch,
         "train_cost": epoch.train_cost,
         "test_cost": epoch.test_cost,
         "test_accuracy": epoch.test_accuracy,
         "validation_accuracy": epoch.validation_accuracy,
     }
-    return {name: float(f"{value:.8g}") if isinstance(value, float) else value for name, value in figures.items()}
+    return {name: float(f"{value:.8g}") if isinstance(value, float) else value for name, value in values.items()}
 
 
-def _shortened(text: str, longest: int = _LONG) -> str:
+def shortened(text: str, longest: int = _LONG) -> str:
+    """Return a text cut so that its JSON has at most so many characters, quotes included."""
     # json writes a character outside ASCII as 6 or 12: the summary's size must hold for any text
     limit = longest
     while len(json.dumps(shorten(text, limit))) > longest:

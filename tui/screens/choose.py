@@ -18,8 +18,8 @@ from tui.actions import bindings
 from tui.safe import safe
 from tui.screens.page import Page
 from tui.widgets.choice import ChoiceDetail
-from tui.widgets.trial_list import Row, TrialList
-from tui.widgets.trial_rows import TRIAL_COLUMNS, trial_row
+from tui.widgets.trial_list import Row, SortValue, TrialList
+from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS, build_rows
 
 if TYPE_CHECKING:
     from core.presets import Preset
@@ -44,7 +44,7 @@ class _Chooser(Page):
         """Compose title, filter and list."""
         yield Static(self.title_text, classes="title")
         yield Input(placeholder="type to filter", compact=True)
-        yield TrialList(TRIAL_COLUMNS, empty="nothing to choose", several=self.several, sort_by=1)
+        yield TrialList(TRIAL_COLUMNS, empty="nothing to choose", several=self.several, sort_by=STARTED)
 
     def on_mount(self) -> None:
         """Read the trials in a worker."""
@@ -53,7 +53,8 @@ class _Chooser(Page):
 
     def _read(self) -> None:
         try:
-            rows = [trial_row(listed) for listed in list_trials(cast("TrialbookApp", self.app).home)]
+            built = build_rows(list_trials(cast("TrialbookApp", self.app).home))
+            rows = [each.row for each in built.values()]
         except TrialbookError as error:
             self.app.call_from_thread(self.query_one(".title", Static).update, safe(error, "$text-error"))
             rows = []
@@ -178,20 +179,19 @@ def _preset_row(preset: Preset) -> Row:
     accuracy = None if preset.reported_accuracy is None else 100 * preset.reported_accuracy
     hidden = widths_text(settings)
     number = int(preset.name.rpartition("-")[2]) if preset.name.startswith("trial-") else -1
+    pairs: dict[str, tuple[str, SortValue]] = {
+        "trial": (f"{preset.name}: {preset.about}", preset.name),
+        "started": ("preset", f" {number:03}"),
+        "best %": ("-" if accuracy is None else f"{accuracy:.2f}", preset.reported_accuracy),
+        "epochs": (str(settings.training.epochs), None),
+        "status": ("preset", "preset"),
+        "hidden": (hidden, hidden),
+        "data": (settings.data.source, ""),
+    }
+    shown = [pairs.get(column.title, ("-", None)) for column in TRIAL_COLUMNS]
     return Row(
         key=preset.name,
-        cells=(
-            f"{preset.name}: {preset.about}",
-            "preset",
-            "-" if accuracy is None else f"{accuracy:.2f}",
-            "-",
-            "-",
-            "-",
-            "preset",
-            hidden,
-            settings.data.source,
-            str(settings.training.epochs),
-        ),
-        sort=(preset.name, f" {number:03}", accuracy, None, None, None, "preset", hidden, "", None),
+        cells=tuple(text for text, _ in shown),
+        sort=tuple(value for _, value in shown),
         search=f"preset {preset.name} {preset.about} {hidden} {settings.data.source}".lower(),
     )

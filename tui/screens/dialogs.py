@@ -97,7 +97,7 @@ class TextDialog(Dialog):
         self.query_one("#told", Label).update(safe(text))
 
 
-class _Line(KeysInOrder, Input):
+class Line(KeysInOrder, Input):
     """An input that what is typed ahead reaches in order."""
 
 
@@ -121,9 +121,9 @@ class NameDialog(Dialog):
         with Vertical(classes="dialog") as box:
             box.border_title = "The next trial"
             yield Label("Name, to find it again")
-            yield _Line(self._name, id="trial-name", compact=True)
+            yield Line(self._name, id="trial-name", compact=True)
             yield Label("Note: what is intended by it")
-            yield _Line(self._note, id="trial-note", compact=True)
+            yield Line(self._note, id="trial-note", compact=True)
             yield Label("Enter keeps both")
 
     @on(Input.Submitted)

@@ -284,7 +284,10 @@ class Workbench(Page):
         app = self.console
         status = self.query_one(Status)
         training = app.training
-        status.snapshot = training.snapshot if training is not None and training.is_running else None
+        if training is not None and training.is_running:
+            status.snapshot = training.snapshot
+        else:
+            status.snapshot = self.view.shown.elsewhere if self.view.shown is not None else None
         status.words = app.status_words()
         self.view.look()
 
@@ -396,11 +399,11 @@ class Workbench(Page):
             text = "\n".join(line.plain for line in lines)
             self.app.push_screen(TextDialog("What the curves show", text, shown=Content("\n").join(lines)))
 
-    def action_models(self) -> None:
-        """Open the menu of saved models."""
-        from tui.screens.models import ModelsScreen  # noqa: PLC0415
+    def action_history(self) -> None:
+        """Open the history of trials."""
+        from tui.screens.history import HistoryScreen  # noqa: PLC0415
 
-        self.app.push_screen(ModelsScreen())
+        self.app.push_screen(HistoryScreen())
 
     def action_data(self) -> None:
         """Open the data sets."""

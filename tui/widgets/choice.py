@@ -12,7 +12,7 @@ from textual.widget import Widget
 from core.presets import Preset
 from core.settings import Settings, differences, show_value, widths_text
 from core.trials.store import Listed
-from core.verdict import stored_verdict
+from core.verdict import verdict_from
 from tui.plot.reading import packed
 from tui.safe import safe
 from tui.widgets.trial_rows import figures_of, number
@@ -80,7 +80,7 @@ def trial_lines(listed: Listed, width: int) -> list[Content]:
         words = changes if isinstance(changes, str) and changes else "nothing"
         parts = [("since", parent), *((part, "") for part in words.split("; "))]
         lines += _group("changed", "$text-warning", parts, width)
-    verdict = stored_verdict(summary)
+    verdict = verdict_from(summary.get("verdict"))
     if verdict is not None:
         lines += _group("verdict", "$text-success", [(str(verdict), "")], width)
     figures = [("status", listed.status)]

@@ -35,6 +35,7 @@ class FigureValues:
         memory: Bytes that the process takes on the device; 0 where it does not run.
         parent: The parent's complete epochs; () without one.
         parent_title: The parent's name; foreign text.
+        verdict: The last epoch's accuracy against the parent's, in words; "" where there is none.
     """
 
     title: str = ""
@@ -49,6 +50,7 @@ class FigureValues:
     memory: int = 0
     parent: tuple[Epoch, ...] = ()
     parent_title: str = ""
+    verdict: str = ""
 
 
 class Figures(Widget):
@@ -142,6 +144,8 @@ def _readings(values: FigureValues, last: Epoch) -> list[Content]:
         shown = f"test cost {signed(last.test_cost - other.test_cost)}, accuracy {signed(points, 2)} points"
         against = safe(f"than {values.parent_title} {where}", "dim", 50)
         lines += [_line("parent", Content(shown)), _line("", against)]
+    if values.verdict:
+        lines.append(_line("verdict", Content(values.verdict)))
     return lines
 
 

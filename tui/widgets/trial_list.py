@@ -20,6 +20,8 @@ from tui.widgets.cells import fit
 _GAP = 2  # cells between columns
 _GUTTER = 2  # cells for the marks of the cursor and of chosen lines
 
+_TITLE = 10  # cells that the branches of a tree leave to what stands at their ends
+
 SortValue = float | str | None
 
 
@@ -33,7 +35,7 @@ class Column:
         rank: Its importance: in a narrow terminal, columns of low rank are left out first.
         right: Whether its texts stand at the right end.
         descending: Whether sorting by it begins with the largest value.
-        flexible: Whether it takes the cells that are left over; one column does.
+        flexible: Its share of the cells that are left over; the first column that has one shows a tree's branches.
     """
 
     title: str
@@ -41,7 +43,7 @@ class Column:
     rank: int
     right: bool = False
     descending: bool = False
-    flexible: bool = False
+    flexible: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Row:
         sort: A value per column that sorting compares, of one type within a column; None comes last.
         search: All that a filter looks at, in lower case.
         muted: Whether it is shown as less important.
+        parent: The key of the line that it stands below in the order of a tree; None: of none.
     """
 
     key: str
@@ -61,6 +64,7 @@ class Row:
     sort: tuple[SortValue, ...]
     search: str
     muted: bool = False
+    parent: str | None = None
 
 
 class TrialList(ScrollView):
@@ -69,6 +73,7 @@ class TrialList(ScrollView):
     Attributes:
         shown: The lines that pass the filter, in their order.
         chosen: The keys of the chosen lines, where several can be chosen.
+        by_parent: Whether every line stands below its parent; lines with the same parent are sorted by the column.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("list")]
@@ -118,6 +123,9 @@ class TrialList(ScrollView):
             self.row = row
             super().__init__()
 
+    class Marked(Message):
+        """A line was chosen, or taken out again."""
+
     class Sorted(Message):
         """The order was changed by a click on a heading."""
 
@@ -141,7 +149,7 @@ class TrialList(ScrollView):
         """
         super().__init__(id=id)
         self.columns = tuple(columns)
-        self.sort_by = sort_by
+        self.sort_by = self._usual = sort_by
         self.reverse = False
         self.several = several
         self.empty = empty
@@ -149,7 +157,10 @@ class TrialList(ScrollView):
         self.chosen: set[str] = set()
         self._rows: list[Row] = []
         self._words: list[str] = []
+        self.by_parent = False
         self._cursor = 0
+        self._wanted: str | None = None  # the line that was last gone to: a filter may leave it out for a while
+        self._depths: dict[str, int] = {}
 
     @property
     def row(self) -> Row | None:
@@ -169,7 +180,9 @@ class TrialList(ScrollView):
             cursor: The key of the line for the cursor; None: the line that it is on now, if that is still there.
         """
         self._rows = list(rows)
-        self._arrange(cursor)
+        self.chosen &= {row.key for row in self._rows}
+        self._wanted = cursor or self._wanted
+        self._arrange()
 
     def filter_by(self, text: str) -> None:
         """Show only the lines that contain every word of the text."""
@@ -181,21 +194,31 @@ class TrialList(ScrollView):
         self.sort_by, self.reverse = column, reverse
         self._arrange()
 
-    def move_to(self, key: str) -> None:
-        """Put the cursor on a line, if it is shown."""
+    def show_tree(self, by_parent: bool) -> None:
+        """Show every line below its parent, or all in one order."""
+        self.by_parent = by_parent
+        self._arrange()
+
+    def go_to(self, key: str) -> None:
+        """Put the cursor on a line; if it is not shown now, as soon as it is, unless the cursor has been moved."""
+        self._wanted = key
         at = next((at for at, row in enumerate(self.shown) if row.key == key), None)
         if at is not None:
             self._move(at)
 
-    def _arrange(self, cursor: str | None = None) -> None:
-        before = cursor if cursor is not None else self.row.key if self.row else None
+    def _arrange(self) -> None:
         found = [row for row in self._rows if all(word in row.search for word in self._words)]
         descending = self.columns[self.sort_by].descending is not self.reverse
         known = [row for row in found if row.sort[self.sort_by] is not None]
         known.sort(key=lambda row: row.sort[self.sort_by], reverse=descending)  # type: ignore[arg-type,return-value]
         self.shown = known + [row for row in found if row.sort[self.sort_by] is None]
+        self._depths = {}
+        if self.by_parent:
+            branches = as_tree(self.shown, self._rows)
+            self.shown = [row for row, _ in branches]
+            self._depths = {row.key: depth for row, depth in branches}
         self.virtual_size = Size(0, len(self.shown) + 1)
-        at = next((at for at, row in enumerate(self.shown) if row.key == before), None)
+        at = next((at for at, row in enumerate(self.shown) if row.key == self._wanted), None)
         self._cursor = min(self._cursor, max(len(self.shown) - 1, 0)) if at is None else at
         self._follow()
         self.refresh()
@@ -204,6 +227,7 @@ class TrialList(ScrollView):
     def _move(self, to: int) -> None:
         if self.shown:
             before, self._cursor = self._cursor, min(max(to, 0), len(self.shown) - 1)
+            self._wanted = self.shown[self._cursor].key
             self._follow()  # scrolling draws everything anew; without it two lines are enough
             for at in (before, self._cursor):
                 self.refresh(Region(0, at + 1 - self.scroll_offset.y, self.size.width, 1))
@@ -248,6 +272,7 @@ class TrialList(ScrollView):
         """Choose the line, or take it out again, and go on to the next one."""
         if self.row is not None:
             self.chosen ^= {self.row.key}
+            self.post_message(self.Marked())
             self._move(self._cursor + 1)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's
@@ -277,18 +302,22 @@ class TrialList(ScrollView):
 
     def _widths(self) -> list[tuple[int, int]]:
         """Return the columns that there is room for, from left to right, and their cells."""
-        ranked = sorted(range(len(self.columns)), key=lambda at: (at != self.sort_by, -self.columns[at].rank))
-        # the column that the list is sorted by is always there
+        # the column that the list is sorted by is always there, but for the usual one
+        pinned = self.sort_by if self.sort_by != self._usual or self.reverse else None
+        ranked = sorted(range(len(self.columns)), key=lambda at: (at != pinned, -self.columns[at].rank))
         left = self.size.width - _GUTTER + _GAP
         kept = []
         for at in ranked:
-            if self.columns[at].width + _GAP > left:
-                break
-            left -= self.columns[at].width + _GAP
-            kept.append(at)
-        return [
-            (at, self.columns[at].width + (max(left, 0) if self.columns[at].flexible else 0)) for at in sorted(kept)
-        ]
+            if self.columns[at].width + _GAP <= left:
+                left -= self.columns[at].width + _GAP
+                kept.append(at)
+        shares = sum(self.columns[at].flexible for at in kept)
+        widths = []
+        for at in sorted(kept):
+            more = max(left, 0) * self.columns[at].flexible // shares if self.columns[at].flexible else 0
+            left, shares = left - more, shares - self.columns[at].flexible
+            widths.append((at, self.columns[at].width + more))
+        return widths
 
     def render_line(self, y: int) -> Strip:
         """Draw the heading or a line."""
@@ -307,8 +336,15 @@ class TrialList(ScrollView):
         elif row.muted:
             base = self.get_component_rich_style("trial-list--muted")
         marks = ("▸" if at == self._cursor else " ") + ("●" if row.key in self.chosen else " ")
-        parts = [fit(row.cells[column], cells, right=self.columns[column].right) for column, cells in self._widths()]
+        parts = [self._cell(row, column, cells) for column, cells in self._widths()]
         return Strip([Segment(fit(marks + (" " * _GAP).join(parts), width), base)], width)
+
+    def _cell(self, row: Row, column: int, cells: int) -> str:
+        depth = self._depths.get(row.key, 0)
+        if depth and column == next(at for at, each in enumerate(self.columns) if each.flexible):
+            branch = "  " * min(depth - 1, (cells - _TITLE) // 2) + "└ "
+            return branch + fit(row.cells[column], cells - len(branch))
+        return fit(row.cells[column], cells, right=self.columns[column].right)
 
     def _heading(self, width: int) -> Strip:
         plain, chosen = (self.get_component_rich_style(f"trial-list--{name}") for name in ("heading", "sorted"))
@@ -324,3 +360,30 @@ class TrialList(ScrollView):
             segments.append(Segment(title + (arrow if column.right else ""), chosen))
             segments.append(Segment(" " * (_GAP - column.right), plain))
         return Strip(segments).adjust_cell_length(width, plain)
+
+
+def as_tree(rows: Sequence[Row], everything: Iterable[Row]) -> list[tuple[Row, int]]:
+    """Return lines with each below its parent, or below the nearest ancestor among them, and how deep each stands.
+
+    Args:
+        rows: The lines; those with the same ancestor stay in their order.
+        everything: All lines that can be ancestors.
+    """
+    parents = {row.key: row.parent for row in everything}
+    among = {row.key for row in rows}
+    below: dict[str | None, list[Row]] = {}
+    for row in rows:
+        ancestor, steps = row.parent, 0
+        while ancestor is not None and ancestor not in among and steps < len(parents):
+            ancestor, steps = parents.get(ancestor), steps + 1
+        below.setdefault(ancestor if ancestor in among else None, []).append(row)
+    found: dict[str, tuple[Row, int]] = {}
+    # a file may say that two trials are each other's parents: those that no first line leads to come at the end
+    for start in (*below.get(None, ()), *rows):
+        waiting = [(start, 0)]
+        while waiting:
+            row, depth = waiting.pop()
+            if row.key not in found:
+                found[row.key] = (row, depth)
+                waiting += [(child, depth + 1) for child in reversed(below.get(row.key, ()))]
+    return list(found.values())

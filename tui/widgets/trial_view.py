@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tui.app import TrialbookApp
     from tui.training import Training
 
+_LOOK_EVERY = 0.5  # seconds
+
 
 class TrialView(Vertical):
     """Shows a saved trial, or a training as it goes on.
@@ -40,6 +42,7 @@ class TrialView(Vertical):
         self.shown: Shown | None = None
         self.parent_run: Run | None = None
         self.overlays: tuple[Run, ...] = ()
+        self._is_watching = False
         self._is_reading = False  # whether a worker reads the curves
         self._read_epochs = -1  # of the shown trial, that were complete when one began
 
@@ -54,6 +57,10 @@ class TrialView(Vertical):
     def owner(self) -> TrialbookApp:
         """The app, which knows the training and what is remembered."""
         return cast("TrialbookApp", self.app)
+
+    def on_mount(self) -> None:
+        """Look several times in a second whether another process goes on with what is shown."""
+        self.set_interval(_LOOK_EVERY, self._watch)
 
     def show(self, find: Callable[[], Trial]) -> None:
         """Show a saved trial, once a worker has read it.
@@ -96,7 +103,8 @@ class TrialView(Vertical):
         now = training.snapshot
         if self.shown is not None and now.started is not None and self.is_following(training):
             state = "failed" if now.error else now.phase if now.outcome is None else now.outcome.status
-            self.shown = replace(self.shown, run=run_of(training) or self.shown.run, state=state)
+            run = run_of(training) or self.shown.run
+            self.shown = replace(self.shown, run=run, state=state, verdict=now.verdict)
             self.draw()
 
     def choose_overlays(self, names: list[str] | None) -> None:
@@ -163,10 +171,47 @@ class TrialView(Vertical):
         else:
             self.app.call_from_thread(self._take, shown)
 
+    def _watch(self) -> None:
+        """Look at the trial again that another process trains, if that is what is shown."""
+        shown = self.shown
+        if shown is None or shown.elsewhere is None or self._is_own(shown.trial) or self._is_watching:
+            return
+        self._is_watching = True
+        self._work("watched", lambda: self._look_again(shown))
+
+    def _look_again(self, shown: Shown) -> None:
+        try:
+            now = read_shown(shown.trial, shown.watched)
+            self.app.call_from_thread(self._go_on, shown, now)
+        finally:
+            self._is_watching = False
+
+    def _go_on(self, before: Shown, now: Shown) -> None:
+        """Show what another process has done since; say how its training ended."""
+        if self.shown is not before:
+            return  # another trial is looked at by now
+        self.shown = now
+        if now.run.history != before.run.history or now.state != before.state:
+            self.draw()
+            self.screen.refresh_bindings()
+        else:
+            self.look()
+        if now.elsewhere is None:
+            self.owner.lookout.tell_ended(now)
+
+    def _is_own(self, trial: Trial) -> bool:
+        """Return whether a trial is being trained by this process."""
+        training = self.owner.training
+        started = training.snapshot.started if training is not None and training.is_running else None
+        return started is not None and started.trial == trial
+
     def _take(self, shown: Shown) -> None:
         training = self.owner.training
         if training is not None and training.is_running and training.snapshot.started is None:
             return  # a training's own curves come in a moment
+        if training is not None and self._is_own(shown.trial):
+            self.begin(training)  # from memory: its files are a moment behind
+            return
         self.shown = shown
         self._show_all()
         self.screen.refresh_bindings()

@@ -1,4 +1,4 @@
-"""The menu of saved models and its list, on trials that the engine has trained."""
+"""The history of trials and its list, on trials that the engine has trained."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from core.settings import Settings, change_settings
 from tui.app import TrialbookApp
 from tui.screens.bare_file import BareFileDialog
 from tui.screens.evaluation import EvaluationScreen
-from tui.screens.models import ModelsScreen
+from tui.screens.history import HistoryScreen
 from tui.widgets.cells import bar, fit
 from tui.widgets.trial_list import Column, Row, TrialList
+from tui.widgets.trial_rows import STARTED
 
 EVIL = "[red]x[/b]\x1b[31m"
-Steps = Callable[[Pilot[None], ModelsScreen], Awaitable[None]]
+Steps = Callable[[Pilot[None], HistoryScreen], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def trained(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def many(trained: Path, tmp_path: Path) -> Path:
     """A home with 300 copies of one trial, whose best accuracies rise from trial to trial."""
-    source = next((trained / "saved_models").iterdir())
+    source = min((trained / "saved_models").iterdir())
     for number in range(300):
         target = tmp_path / "saved_models" / f"20260101-{number // 60:02}{number % 60:02}00-00aaaa"
         shutil.copytree(source, target)
@@ -66,23 +67,38 @@ async def idle(pilot: Pilot[Any]) -> None:
         await pilot.pause()
 
 
-def in_models(home: Path, steps: Steps, size: tuple[int, int] = (120, 40)) -> TrialbookApp:
+async def read(pilot: Pilot[Any]) -> None:
+    """Wait until the trials are read and shown."""
+    while not pilot.app.lookout.feed.is_read:  # type: ignore[attr-defined]
+        await pilot.pause(0.01)
+    await idle(pilot)
+
+
+def in_history(home: Path, steps: Steps, size: tuple[int, int] = (120, 40)) -> TrialbookApp:
     """Run the app on a home with the menu in front and do the steps."""
 
     async def run() -> TrialbookApp:
         app = TrialbookApp(home)
         async with app.run_test(size=size) as pilot:
-            screen = ModelsScreen()
+            screen = HistoryScreen()
             await app.push_screen(screen)
-            await idle(pilot)
+            await read(pilot)
             await steps(pilot, screen)
         return app
 
     return asyncio.run(run())
 
 
-def names(screen: ModelsScreen) -> list[str]:
-    return [row.cells[0] for row in screen.trials.shown]
+def names(screen: HistoryScreen) -> list[str]:
+    return [cell(screen, row, "trial") for row in screen.trials.shown]
+
+
+def cell(screen: HistoryScreen, row: Row, title: str) -> str:
+    return row.cells[column(screen, title)]
+
+
+def column(screen: HistoryScreen, title: str) -> int:
+    return [each.title for each in screen.trials.columns].index(title)
 
 
 def text_of(screen: Any, selector: str) -> str:
@@ -94,26 +110,26 @@ def lines_of(trials: TrialList) -> list[str]:
 
 
 def test_all_trials_are_listed_newest_first_and_sort_by_every_column(trained: Path) -> None:
-    async def steps(pilot: Pilot[None], screen: ModelsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: HistoryScreen) -> None:
         assert names(screen) == [EVIL, "large", "small"]
         seen = {}
         for _ in range(len(screen.trials.columns)):
             await pilot.press("s")
             seen[screen.trials.columns[screen.trials.sort_by].title] = names(screen)
-        assert seen["best %"][0] == seen["test cost"][0] == "large"
+        assert seen["best %"][0] == seen["best cost"][0] == "large"
         assert seen["parameters"] == ["small", EVIL, "large"]
         await pilot.press("r")
         assert names(screen) == ["small", "large", EVIL]
         assert "started ▲" in lines_of(screen.trials)[0]
 
-    in_models(trained, steps)
+    in_history(trained, steps)
 
 
 def test_the_filter_acts_as_one_types(trained: Path) -> None:
-    async def steps(pilot: Pilot[None], screen: ModelsScreen) -> None:
-        await pilot.press("slash", *"NOTE 32")
+    async def steps(pilot: Pilot[None], screen: HistoryScreen) -> None:
+        await pilot.press("slash", *"NOTE large")
         assert names(screen) == ["large"]
-        assert "1 of 3 trials" in text_of(screen, "#models-title")
+        assert "1 of 3 trials" in text_of(screen, "#history-title")
         await pilot.press("enter")
         assert screen.trials.has_focus and names(screen) == ["large"]
         await pilot.press("slash", "x", "y")
@@ -121,24 +137,25 @@ def test_the_filter_acts_as_one_types(trained: Path) -> None:
         assert any("No trial matches" in line for line in lines_of(screen.trials))
         await pilot.press("escape")
         assert screen.trials.has_focus and len(names(screen)) == 3
-        assert isinstance(pilot.app.screen, ModelsScreen)
-        await pilot.press("slash", "1", "6", "down")
+        assert isinstance(pilot.app.screen, HistoryScreen)
+        await pilot.press("slash", *"16-8", "down")
         assert screen.trials.has_focus and names(screen) == [EVIL]
 
-    in_models(trained, steps)
+    in_history(trained, steps)
 
 
 def test_foreign_names_reach_the_screen_without_their_control_characters(trained: Path) -> None:
-    async def steps(pilot: Pilot[None], screen: ModelsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: HistoryScreen) -> None:
         assert "\x1b[31m" not in pilot.app.export_screenshot()
-        assert any("[red]x[/b]\\x1b[31m" in line for line in lines_of(screen.trials))
-        assert "\x1b" not in text_of(screen, "#models-detail")
+        assert any("[red]x[/b]\\" in line for line in lines_of(screen.trials))
+        assert "[red]x[/b]\\x1b[31m" in text_of(screen, "#history-detail")
+        assert "\x1b" not in text_of(screen, "#history-detail")
 
-    in_models(trained, steps)
+    in_history(trained, steps)
 
 
 def test_enter_evaluates_with_the_chosen_weights(trained: Path) -> None:
-    async def steps(pilot: Pilot[None], screen: ModelsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: HistoryScreen) -> None:
         await pilot.press("down", "w", "enter")
         await idle(pilot)
         evaluation = pilot.app.screen
@@ -146,9 +163,9 @@ def test_enter_evaluates_with_the_chosen_weights(trained: Path) -> None:
         assert "best epoch's weights" in text_of(evaluation, "#tested")
         await pilot.press("escape")
         assert pilot.app.screen is screen
-        assert screen.trials.row is not None and screen.trials.row.cells[0] == "large"
+        assert screen.trials.row is not None and cell(screen, screen.trials.row, "trial") == "large"
 
-    in_models(trained, steps)
+    in_history(trained, steps)
 
 
 def test_what_cannot_be_evaluated_says_why_in_one_line(trained: Path, tmp_path: Path) -> None:
@@ -161,44 +178,44 @@ def test_what_cannot_be_evaluated_says_why_in_one_line(trained: Path, tmp_path: 
     summary = json.loads((third / "summary.json").read_text())
     (third / "summary.json").write_text(json.dumps({**summary, "status": "failed", "last": None, "best": None}))
 
-    async def steps(pilot: Pilot[None], screen: ModelsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: HistoryScreen) -> None:
         reasons = []
         for _ in range(3):
             await pilot.press("enter")
             await idle(pilot)
-            reasons.append(text_of(screen, "#models-detail"))
+            reasons.append(text_of(screen, "#history-detail"))
             await pilot.press("down")
         assert "it failed before its first epoch was complete" in reasons[0]
         assert "damaged" in reasons[1] and "damaged" in lines_of(screen.trials)[2]
         assert "model.pt is missing" in reasons[2]
-        assert isinstance(pilot.app.screen, ModelsScreen)
+        assert isinstance(pilot.app.screen, HistoryScreen)
 
-    in_models(tmp_path, steps)
+    in_history(tmp_path, steps)
 
 
 def test_an_empty_home_names_the_next_key(tmp_path: Path) -> None:
-    async def steps(pilot: Pilot[None], screen: ModelsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: HistoryScreen) -> None:
         assert any("s there trains the first" in line for line in lines_of(screen.trials))
         await pilot.press("enter", "c", "b", "down", "s", "r")
         assert pilot.app.screen is screen
 
-    in_models(tmp_path, steps)
+    in_history(tmp_path, steps)
 
 
 def test_order_filter_and_selection_come_back(trained: Path) -> None:
-    async def first(pilot: Pilot[None], _screen: ModelsScreen) -> None:
+    async def first(pilot: Pilot[None], _screen: HistoryScreen) -> None:
         await pilot.press("s", "r", "slash", *"note", "enter", "down", "w")
 
-    remembered = in_models(trained, first).remember["models"]
-    assert remembered["sort"] == 2 and remembered["reverse"] is True and remembered["filter"] == "note"
+    remembered = in_history(trained, first).remember["history"]
+    assert remembered["sort"] == 3 and remembered["reverse"] is True and remembered["filter"] == "note"
 
-    async def second(_pilot: Pilot[None], screen: ModelsScreen) -> None:
-        assert (screen.trials.sort_by, screen.trials.reverse) == (2, True)
+    async def second(_pilot: Pilot[None], screen: HistoryScreen) -> None:
+        assert (screen.trials.sort_by, screen.trials.reverse) == (3, True)
         assert screen.filter.value == "note" and screen.filter.display
         assert screen.trials.row is not None and screen.trials.row.key == remembered["selected"]
-        assert "best epoch's" in text_of(screen, "#models-title")
+        assert "best epoch's" in text_of(screen, "#history-title")
 
-    in_models(trained, second)
+    in_history(trained, second)
 
 
 @pytest.mark.parametrize("remembered", [7, {"sort": 99, "filter": 3, "selected": [], "reverse": "x"}, {"sort": -1}])
@@ -206,10 +223,10 @@ def test_a_damaged_memory_does_no_harm(remembered: Any, trained: Path) -> None:
     async def run() -> None:
         app = TrialbookApp(trained)
         async with app.run_test() as pilot:
-            app.remember["models"] = remembered
-            screen = ModelsScreen()
+            app.remember["history"] = remembered
+            screen = HistoryScreen()
             await app.push_screen(screen)
-            await idle(pilot)
+            await read(pilot)
             assert len(names(screen)) == 3
 
     asyncio.run(run())
@@ -219,7 +236,7 @@ def test_a_bare_file_opens_by_its_path(trained: Path, tmp_path: Path) -> None:
     file = tmp_path / "weights.pt"
     shutil.copy(next((trained / "saved_models").iterdir()) / "model.pt", file)
 
-    async def steps(pilot: Pilot[None], _screen: ModelsScreen) -> None:
+    async def steps(pilot: Pilot[None], _screen: HistoryScreen) -> None:
         await pilot.press("p", "enter")
         dialog = pilot.app.screen
         assert isinstance(dialog, BareFileDialog)
@@ -237,56 +254,56 @@ def test_a_bare_file_opens_by_its_path(trained: Path, tmp_path: Path) -> None:
         assert isinstance(pilot.app.screen, EvaluationScreen)
         assert str(file) in text_of(pilot.app.screen, "#tested")
 
-    in_models(trained, steps, (160, 40))
+    in_history(trained, steps, (160, 40))
 
 
 def test_every_line_fits_and_the_sorted_column_is_always_there(many: Path) -> None:
-    async def steps(pilot: Pilot[None], screen: ModelsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: HistoryScreen) -> None:
         trials = screen.trials
         for width in (60, 80, 200):
             await pilot.resize_terminal(width, 24)
-            for column in range(len(trials.columns)):
-                trials.sort(column)
+            for at in range(len(trials.columns)):
+                trials.sort(at, reverse=True)
                 heading, *lines = lines_of(trials)
-                assert trials.columns[column].title in heading
+                assert trials.columns[at].title in heading
                 assert {len(line) for line in lines} | {len(heading)} == {trials.size.width}
-            trials.sort(1)
-            if width >= 80:
-                assert all(title in lines_of(trials)[0] for title in ("best %", "test cost", "parameters", "status"))
+            trials.sort(STARTED)
+            titles = {60: ("trial", "best %", "verdict", "status"), 80: ("changes",), 200: ("gap", "note", "tags")}
+            assert all(each in lines_of(trials)[0] for least in titles if least <= width for each in titles[least])
 
-    in_models(many, steps)
+    in_history(many, steps)
 
 
 def test_keys_and_mouse_reach_every_line(many: Path) -> None:
-    async def steps(pilot: Pilot[None], screen: ModelsScreen) -> None:
+    async def steps(pilot: Pilot[None], screen: HistoryScreen) -> None:
         trials = screen.trials
         await pilot.press("end")
         assert trials.row is trials.shown[-1]
-        assert trials.row.cells[1] in lines_of(trials)[-1]
+        assert cell(screen, trials.row, "trial") in lines_of(trials)[-1]
         await pilot.press("pageup", "k", "home", "j", "pagedown")
         assert trials.shown.index(trials.row) == 1 + trials.size.height - 2
         await pilot.click(TrialList, offset=(5, 3))
         assert lines_of(trials)[3].startswith("▸")
-        await pilot.click(TrialList, offset=(lines_of(trials)[0].index("best"), 0))
+        await pilot.click(TrialList, offset=(lines_of(trials)[0].index("best %"), 0))
         assert trials.columns[trials.sort_by].title == "best %"
         await pilot.click(TrialList, offset=(5, 5))
         await pilot.click(TrialList, offset=(5, 5))
         await idle(pilot)
         assert isinstance(pilot.app.screen, EvaluationScreen)
 
-    in_models(many, steps, (80, 24))
+    in_history(many, steps, (80, 24))
 
 
 def test_three_hundred_trials_do_not_hold_up_the_screen(many: Path) -> None:
-    async def steps(_pilot: Pilot[None], screen: ModelsScreen) -> None:
+    async def steps(_pilot: Pilot[None], screen: HistoryScreen) -> None:
         begin = time.process_time()
-        for column in range(len(screen.trials.columns)):
-            screen.trials.sort(column)
+        for at in range(len(screen.trials.columns)):
+            screen.trials.sort(at)
             screen.trials.filter_by("digits")
         assert len(screen.trials.shown) == 300
         assert (time.process_time() - begin) / (2 * len(screen.trials.columns)) < 0.02
 
-    in_models(many, steps)
+    in_history(many, steps)
 
 
 def test_several_lines_can_be_chosen_where_the_list_allows_it() -> None:
@@ -295,8 +312,8 @@ def test_several_lines_can_be_chosen_where_the_list_allows_it() -> None:
     async def run() -> None:
         app = App[None]()
         async with app.run_test() as pilot:
-            one = TrialList([Column("n", 5, 1, flexible=True)], empty="", several=True)
-            other = TrialList([Column("n", 5, 1, flexible=True)], empty="")
+            one = TrialList([Column("n", 5, 1, flexible=1)], empty="", several=True)
+            other = TrialList([Column("n", 5, 1, flexible=1)], empty="")
             await app.screen.mount_all([one, other])
             for trials in (one, other):
                 trials.set_rows(rows)

@@ -1,0 +1,228 @@
+"""How a training is reported, to people and to programs, and how signals reach it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from core import verdict
+from core.accuracy import accuracy_interval
+from core.cli.options import Chosen
+from core.cli.output import bar, err, out, percent, say
+from core.control import Control
+from core.data.catalog import DataShape
+from core.diagnosis import diagnose_trial
+from core.epoch import Epoch
+from core.errors import TrialbookError
+from core.events import EpochFinished, Event, Finished, Outcome, Progress, Started
+from core.settings import widths_text
+from core.size import size_of
+from core.text import one_line_json
+from core.trials import repeats, selection
+from core.trials.conclusion import conclusion_of
+
+_HEADING = (
+    f"{'epoch':>7}  {'train cost':>10}  {'test cost':>10}  {'train acc.':>10}  {'test acc.':>10}  {'images/s':>9}"
+)
+
+
+@contextmanager
+def signals(control: Control) -> Iterator[list[int]]:
+    """Turn signals into requests to the training inside the block; yield the list of those that came."""
+    received: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if number != signal.SIGINT or received.count(signal.SIGINT) > 1:
+            control.stop()
+        else:
+            control.finish_epoch()
+            # not through sys.stderr: the signal may come in the middle of a write to it
+            os.write(2, b"\nfinishing this epoch; Ctrl-C again stops now and keeps the epochs before\n")
+
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heard = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, interrupt) for number in heard}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def report_json(events: Iterator[Event]) -> list[Finished]:
+    """Print a line of JSON per event, a failure's too, which is raised again; return how each trial ended.
+
+    Raises:
+        TrialbookError: A training could not start or go on.
+    """
+    trial = None
+    finished = []
+    try:
+        for event in events:
+            if isinstance(event, Started):
+                trial = event.trial
+                print_json(
+                    event="started",
+                    trial=trial.id,
+                    directory=str(trial.directory),
+                    device=event.device,
+                    parameters=event.parameters,
+                    epochs=event.epochs,
+                    steps=event.steps,
+                    best_by=event.best_by,
+                )
+                epochs = event.epochs
+            elif isinstance(event, EpochFinished):
+                figures = dataclasses.asdict(event.result)
+                print_json(event="epoch", epoch=figures.pop("epoch"), epochs=epochs, **figures, is_best=event.is_best)
+            elif isinstance(event, Finished):
+                judged = None if event.verdict is None else dataclasses.asdict(event.verdict)
+                told = {**_ending(event.outcome), "verdict": judged, "model": event.model}
+                print_json(event="finished", trial=event.trial.id, **told)
+                finished.append(event)
+                trial = None
+    except TrialbookError as error:
+        if trial is not None:
+            print_json(event="finished", trial=trial.id, status="failed", reason=str(error))
+        raise
+    return finished
+
+
+def print_json(**values: Any) -> None:
+    """Print the values as one line of JSON, at once."""
+    model = values.get("model")
+    print(one_line_json({**values, "model": str(model)} if model else values), flush=True)  # noqa: T201 - the output
+
+
+def _ending(outcome: Outcome) -> dict[str, Any]:
+    last, best = outcome.last, outcome.best
+    return {
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "epochs": last.epoch if last else 0,
+        "test_accuracy": last.test_accuracy if last else None,
+        "test_cost": last.test_cost if last else None,
+        "best_epoch": best.epoch if best else None,
+        "best_test_accuracy": best.test_accuracy if best else None,
+    }
+
+
+def report(
+    events: Iterator[Event], chosen: Chosen, shape: DataShape, home: Path | None = None, to: Console = out
+) -> list[Finished]:
+    """Tell people of one training or a series: what begins, a line per epoch below a bar, and the result.
+
+    Args:
+        events: What `core.session.train` or `core.series.train_series` yields.
+        chosen: What is trained.
+        shape: That of its data.
+        home: Where the trials are whose results let one say more at the end; None: nothing more is said.
+        to: Where the lines go; the bar goes there too if it is a terminal, else to stderr.
+
+    Returns:
+        How each trial ended.
+    """
+    on_terminal = to.is_terminal
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    finished: list[Finished] = []
+    with ExitStack() as stack:
+        for event in events:
+            if isinstance(event, Started):
+                _introduce(event, chosen, shape, len(finished), to)
+                progress = stack.enter_context(bar(to if on_terminal else err, *columns))
+                task = progress.add_task("epoch 1", total=event.epochs * event.steps)
+                steps = event.steps
+            elif isinstance(event, Progress):
+                done = (event.epoch - 1) * steps + event.step
+                progress.update(task, completed=done, description=f"epoch {event.epoch}, cost {event.cost:.4f}")
+            elif isinstance(event, EpochFinished):
+                progress.update(task, completed=event.result.epoch * steps)
+                say(_row(event.result, event.is_best), to=to)
+            elif isinstance(event, Finished):
+                stack.close()
+                _conclude(event, shape.test_images, home, to)
+                finished.append(event)
+    return finished
+
+
+def _introduce(event: Started, chosen: Chosen, shape: DataShape, before: int, to: Console) -> None:
+    """Print what is trained: all of it for the first trial of a series, what is new for those with others before."""
+    settings, parent = chosen.settings, chosen.parent
+    size = size_of(settings, shape)
+    training = settings.training
+    if before:
+        say("", to=to)
+        say(f"{'trial':<9}{event.trial.id}, seed {training.seed + before}", to=to)
+        say("", to=to)
+        say(_HEADING, to=to, style="bold")
+        return
+    built_in = " (built in; --data takes others)" if settings.data.source == "digits" else ""
+    steps = f"{training.epochs} epochs of {event.steps} steps of {training.batch_size} images"
+    for name, text in (
+        ("trial", event.trial.id + (f", from {parent}" if parent else "")),
+        ("data", f"{settings.data.source}{built_in}, {shape.image}, {shape.classes} classes"),
+        ("images", f"{shape.train_images:,} for training, {shape.test_images:,} for testing"),
+        (
+            "network",
+            f"{widths_text(settings)}: {size.parameters:,} parameters, {size.flops / 1e6:,.1f} MFLOPs per image",
+        ),
+        ("training", f"{steps}, {training.optimizer}, learning rate {training.learning_rate:g}"),
+        ("", f"L2 lambda {training.l2_lambda:g}, {training.precision} on {event.device}"),
+    ):
+        say(f"{name:<9}{text}", to=to)
+    for index, change in enumerate(chosen.changes):
+        say(f"{'changed' if index == 0 else '':<9}{change}", to=to)
+    say("", to=to)
+    say(_HEADING, to=to, style="bold")
+
+
+def _row(epoch: Epoch, is_best: bool) -> str:
+    return (
+        f"{epoch.epoch:>7}  {epoch.train_cost:>10.4f}  {epoch.test_cost:>10.4f}  {percent(epoch.train_accuracy):>10}  "
+        f"{percent(epoch.test_accuracy):>10}  {epoch.images_per_second:>9,.0f}" + ("  best" if is_best else "")
+    )
+
+
+def _conclude(event: Finished, images: int, home: Path | None, to: Console) -> None:
+    last, best = event.outcome.last, event.outcome.best
+    if event.outcome.reason:
+        say(event.outcome.reason, to=to)
+    if last is None or best is None:
+        say(f"no epoch is complete; the settings are kept in {event.trial.directory}", to=to)
+        return
+    low, high = accuracy_interval(round(last.test_accuracy * images), images)
+    say(f"best epoch {best.epoch}: test cost {best.test_cost:.4f}, {percent(best.test_accuracy)}", to=to)
+    say(f"last epoch {last.epoch}: 95 % interval of the accuracy {percent(low)} to {percent(high)}", to=to)
+    if event.verdict is not None:
+        say(f"since the parent {event.verdict}", to=to)
+    if home is not None:
+        print_conclusion(home, event, to)
+    for found in diagnose_trial(event.trial)[:1]:
+        say(str(found), to=to)
+    say(f"saved in {event.trial.directory}; `trialbook evaluate {event.trial.id}` tells more", to=to)
+    say(f"Accuracy on test set : {100 * last.test_accuracy:.4f}%", style="bold", to=to)
+
+
+def print_conclusion(home: Path, event: Finished, to: Console = out) -> None:
+    """Print what the other trials of the home let one say of a trial, each test with the sentence that explains it."""
+    found = conclusion_of(home, event.trial)
+    if event.verdict is not None:
+        say(verdict.EXPLAINED, style="dim", to=to)
+    if found.repeats is not None:
+        say(f"these settings: {found.repeats}", to=to)
+        if found.settings is not None:
+            say(f"since the parent's {found.settings}", to=to)
+        say(repeats.EXPLAINED, style="dim", to=to)
+    if found.selection is not None:
+        say(f"{found.selection}", to=to)
+        say(selection.EXPLAINED, style="dim", to=to)

@@ -1,0 +1,203 @@
+"""The boxes by which trials are named, noted, deleted, exported and imported, and the trash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets.option_list import Option
+from textual.worker import Worker, WorkerState
+
+from core.errors import TrialbookError
+from core.text import printable
+from tui.actions import bindings
+from tui.safe import safe
+from tui.screens.dialogs import Line
+from tui.screens.page import Dialog, Page
+from tui.upkeep import Done, empty, restore
+from tui.widgets.trial_list import Row, TrialList
+from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS, build_rows
+
+if TYPE_CHECKING:
+    from tui.app import TrialbookApp
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What people say about a trial in words."""
+
+    name: str
+    note: str
+    tags: tuple[str, ...]
+
+
+class AboutDialog(Dialog):
+    """Asks for name, note and tags of a saved trial; answers them, or None."""
+
+    DEFAULT_CSS = """
+    AboutDialog Label { color: $text-muted; }
+    AboutDialog Input { background: $boost; }
+    AboutDialog Input:focus { background: $primary 30%; }
+    """
+
+    def __init__(self, trial_id: str, said: Said, field: str) -> None:
+        """Ask, with what is said now to begin with.
+
+        Args:
+            trial_id: The trial.
+            said: What is said now.
+            field: Where the cursor is at first: "name", "note" or "tags".
+        """
+        super().__init__()
+        self._trial_id = trial_id
+        self._said = said
+        self._field = field
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the box."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = printable(self._trial_id)
+            yield Label("Name, to find it again")
+            yield Line(self._said.name, id="about-name", compact=True)
+            yield Label("Note: what was intended or learnt")
+            yield Line(self._said.note, id="about-note", compact=True)
+            yield Label("Tags, with blanks between them")
+            yield Line(" ".join(self._said.tags), id="about-tags", compact=True)
+            yield Label("Enter keeps them, Tab goes to the next, Esc changes nothing")
+
+    def on_mount(self) -> None:
+        """Begin with the field that was asked for."""
+        self.query_one(f"#about-{self._field}", Input).focus()
+
+    @on(Input.Submitted)
+    def _done(self) -> None:
+        name, note, tags = (self.query_one(f"#about-{field}", Input).value for field in ("name", "note", "tags"))
+        self.dismiss(Said(name, note, tuple(tags.split())))
+
+
+class AskDialog(Dialog):
+    """Asks whether something is meant; answers True, or False or None to leave it."""
+
+    def __init__(self, title: str, question: str, yes: str, no: str) -> None:
+        """Ask; all but the question are the program's own words."""
+        super().__init__()
+        self._title, self._question, self._yes, self._no = title, question, yes, no
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the box."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = self._title
+            yield Static(safe(self._question))
+            yield OptionList(Option(self._yes, id="yes"), Option(self._no, id="no"), compact=True)
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option_id == "yes")
+
+
+class FileDialog(Dialog):
+    """Asks for a file's path; answers it, or None."""
+
+    DEFAULT_CSS = """
+    FileDialog Label { color: $text-muted; }
+    FileDialog Input { background: $boost; }
+    """
+
+    def __init__(self, title: str, label: str, path: str) -> None:
+        """Ask, with a path to begin with; the title may be foreign."""
+        super().__init__()
+        self._title, self._label, self._path = title, label, path
+
+    def compose_page(self) -> ComposeResult:
+        """Compose the box."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = safe(self._title, limit=60)
+            yield Label(self._label)
+            yield Line(self._path, id="file-path", compact=True)
+            yield Label("", id="file-problem")
+
+    @on(Input.Submitted)
+    def _done(self, event: Input.Submitted) -> None:
+        text = event.value.strip()
+        try:
+            path = Path(text).expanduser()
+        except RuntimeError as error:  # there is no such user
+            self.query_one("#file-problem", Label).update(safe(error, "$text-error"))
+            return
+        if text:
+            self.dismiss(path.absolute())
+
+
+class TrashScreen(Page):
+    """The deleted trials: back into the history, or gone for good."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("trash")]
+    DEFAULT_CSS = """
+    TrashScreen #trash-title { height: 1; padding: 0 1; background: $panel; }
+    """
+
+    def compose_page(self) -> ComposeResult:
+        """Compose title and list."""
+        yield Static(Content.styled("Trash", "bold $accent"), id="trash-title")
+        yield TrialList(TRIAL_COLUMNS, empty="The trash is empty: Esc goes back", sort_by=STARTED)
+
+    def on_mount(self) -> None:
+        """Read the trash in a worker."""
+        self.query_one(TrialList).focus()
+        self._read()
+
+    def _read(self) -> None:
+        home = cast("TrialbookApp", self.app).home
+        self.run_worker(lambda: _trash_rows(home), name="read", thread=True, exit_on_error=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Show what a worker has read or done, or why it could not."""
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            text = str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"
+            self.notify(printable(text), severity="error", markup=False)
+            self._read()
+        elif event.state is WorkerState.SUCCESS and isinstance(event.worker.result, list):
+            rows: list[Row] = event.worker.result
+            self.query_one(TrialList).set_rows(rows)
+            count = f"{len(rows):,} trials" if len(rows) != 1 else "1 trial"
+            self.query_one("#trash-title", Static).update(
+                Content("   ").join([Content.styled("Trash", "bold $accent"), Content(count)])
+            )
+        elif event.state is WorkerState.SUCCESS and isinstance(event.worker.result, Done):
+            self.notify(printable(event.worker.result.text), markup=False)
+            self._read()
+
+    @on(TrialList.Opened)
+    def action_restore(self) -> None:
+        """Move the selected trial back into the history."""
+        row, home = self.query_one(TrialList).row, cast("TrialbookApp", self.app).home
+        if row is not None:
+            self.run_worker(lambda: restore(home, row.key), name="restore", thread=True, exit_on_error=False)
+
+    def action_empty(self) -> None:
+        """Remove all that is in the trash for good, once that was asked."""
+        count, home = len(self.query_one(TrialList).rows), cast("TrialbookApp", self.app).home
+
+        def answered(sure: bool | None) -> None:
+            if sure:
+                self.run_worker(lambda: empty(home), name="empty", thread=True, exit_on_error=False)
+
+        if count:
+            trials = f"{count:,} trials" if count != 1 else "the trial"
+            question = f"Remove {trials} in the trash for good, weights and all? Nothing brings them back."
+            self.app.push_screen(AskDialog("Empty the trash", question, "Remove for good", "Keep"), answered)
+
+
+def _trash_rows(home: Path) -> list[Row]:
+    from core.trials.store import listed_trial  # noqa: PLC0415 - as all that only a worker needs
+    from core.trials.upkeep import trashed  # noqa: PLC0415
+
+    return [built.row for built in build_rows(listed_trial(trial) for trial in trashed(home)).values()]

@@ -1,0 +1,125 @@
+"""What workers do to saved trials for the screens: each call says in words what it has done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import TrialError
+from tui.widgets.trial_rows import figures_of
+
+if TYPE_CHECKING:
+    from core.trials.store import Listed
+    from core.trials.trial import Trial
+
+_ENDS = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What has been done.
+
+    Attributes:
+        text: In words; "" where it can be seen. It may be foreign.
+        trial_id: The trial that it was done to, where that is in the history.
+        trashed: The name of its directory in the trash, where it is there.
+    """
+
+    text: str
+    trial_id: str | None = None
+    trashed: str | None = None
+
+
+def edit(trial: Trial, **changes: Any) -> Done:
+    """Change what is said about a trial; the changes are those of `edit_about`.
+
+    Raises:
+        TrialError: It cannot be changed.
+    """
+    from core.trials.upkeep import edit_about  # noqa: PLC0415 - as all here: no screen need wait for it
+
+    edit_about(trial, **changes)
+    return Done("", trial.id)
+
+
+def delete(home: Path, trial: Trial) -> Done:
+    """Move a trial to the trash.
+
+    Raises:
+        TrialError: It is being trained, or cannot be moved.
+    """
+    from core.trials.upkeep import delete_trial  # noqa: PLC0415
+
+    return Done(f"{trial.id} is in the trash", trashed=delete_trial(home, trial).name)
+
+
+def restore(home: Path, name: str) -> Done:
+    """Move a trial back out of the trash, where its directory has that name.
+
+    Raises:
+        TrialError: It is not there any more, or cannot be moved.
+    """
+    from core.trials.upkeep import restore_trial  # noqa: PLC0415
+
+    trial = restore_trial(home, name)
+    return Done(f"{trial.id} is back", trial.id)
+
+
+def empty(home: Path) -> Done:
+    """Remove all that is in the trash for good.
+
+    Raises:
+        TrialError: Something cannot be removed.
+    """
+    from core.trials.upkeep import empty_trash  # noqa: PLC0415
+
+    count = empty_trash(home)
+    return Done(f"{count:,} trials are gone" if count != 1 else "1 trial is gone")
+
+
+def export(trial: Trial, path: Path) -> Done:
+    """Write a trial to a file.
+
+    Raises:
+        TrialError: The file cannot be written, or the trial is damaged.
+    """
+    from core.trials.exchange import export_trial  # noqa: PLC0415
+
+    export_trial(trial, path)
+    return Done(f"written to {path}", trial.id)
+
+
+def import_file(home: Path, path: Path) -> Done:
+    """Add a trial from a file.
+
+    Raises:
+        TrialError: The file cannot be read, or is no exported trial.
+    """
+    from core.trials.exchange import import_trial  # noqa: PLC0415
+
+    trial = import_trial(home, path)
+    return Done(f"{trial.id} is imported", trial.id)
+
+
+def weights_of(listed: Listed, best: bool) -> Path:
+    """Return the file of a trial's last epoch's weights, or of the best epoch's.
+
+    Raises:
+        TrialError: It has none: why it cannot be evaluated.
+    """
+    trial = listed.trial
+    path = trial.weights(best)
+    if path.exists():
+        return path
+    has_epoch = bool(figures_of(listed.summary, best=False))
+    if listed.status == "damaged":
+        reason = "its files are damaged, and it has no weights"
+    elif listed.status == "running" and not has_epoch:
+        reason = "its first epoch is not complete yet, so it has no weights"
+    elif not has_epoch:
+        end = _ENDS.get(listed.status, "ended")
+        reason = f"it {end} before its first epoch was complete, so it has no weights"
+    else:
+        reason = f"its file {path.name} is missing"
+    raise TrialError(f"{trial.id} cannot be evaluated: {reason}")
