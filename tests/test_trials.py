@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from core.control import Control
@@ -180,6 +181,7 @@ def test_two_runs_write_bitwise_equal_weights(small: Settings, digits: Dataset, 
         assert (one.directory / name).read_bytes() == (other.directory / name).read_bytes()
 
 
+@effort(deadline=None)  # it waits for the disk
 @given(st.text(max_size=300), st.lists(st.integers(1, 10**12), max_size=300))
 def test_a_summary_never_exceeds_two_kilobytes(
     tmp_path_factory: pytest.TempPathFactory, source: str, widths: list[int]
