@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from core.errors import TrialbookError
     from core.evaluation import Evaluation, evaluate
     from core.events import EpochFinished, Event, Finished, Paused, Progress, Resumed, Started
+    from core.film import Film, Frame, frame_of, read_film
     from core.preflight import Finding, check
     from core.presets import Preset, all_presets, preset
     from core.saved_model import open_model
-    from core.scrub import Moment, moment
     from core.series import train_series
     from core.session import train
     from core.settings import Settings, change_settings, differences, read_settings, write_settings
@@ -43,10 +43,10 @@ _HOMES = {
     "core.evaluation": ("Evaluation", "evaluate"),
     "core.epoch": ("Epoch",),
     "core.events": ("EpochFinished", "Event", "Finished", "Paused", "Progress", "Resumed", "Started"),
+    "core.film": ("Film", "Frame", "frame_of", "read_film"),
     "core.preflight": ("Finding", "check"),
     "core.presets": ("Preset", "all_presets", "preset"),
     "core.saved_model": ("open_model",),
-    "core.scrub": ("Moment", "moment"),
     "core.series": ("train_series",),
     "core.session": ("train",),
     "core.settings": ("Settings", "change_settings", "differences", "read_settings", "write_settings"),
@@ -70,9 +70,10 @@ __all__ = [
     "EpochFinished",
     "Evaluation",
     "Event",
+    "Film",
     "Finding",
     "Finished",
-    "Moment",
+    "Frame",
     "Paused",
     "Preset",
     "Progress",
@@ -98,13 +99,14 @@ __all__ = [
     "evaluate",
     "export_trial",
     "find_trial",
+    "frame_of",
     "import_trial",
     "known_shape",
     "list_trials",
     "load_data",
-    "moment",
     "open_model",
     "preset",
+    "read_film",
     "read_settings",
     "repeats_of",
     "restore_trial",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from core.accuracy import accuracy_interval
 from core.errors import TrialError
-from core.scrub import confusion_of
 from core.trials.trial import PREDICTIONS, RAN_ON, TEST_LABELS, Trial
 from core.verdict import Verdict, verdict_on
 
@@ -88,7 +87,13 @@ def read_film(trial: Trial) -> Film:
 
 
 def frame_of(film: Film, epoch: int) -> Frame:
-    """Return one epoch of a film, counted from 1."""
+    """Return one epoch of a film, counted from 1.
+
+    Raises:
+        TrialError: There is no such epoch.
+    """
+    if not 1 <= epoch <= film.epochs:
+        raise TrialError(f"the trial holds no epoch {epoch}; its epochs are 1 to {film.epochs}")
     matrix = confusion_of(film.labels, film.predictions[epoch - 1], len(film.classes))
     right, totals = matrix.diagonal(), matrix.sum(axis=1)
     found = zip(right.tolist(), totals.tolist(), strict=True)
@@ -101,3 +106,19 @@ def frame_of(film: Film, epoch: int) -> Frame:
         recalls=tuple(part / total if total else None for part, total in found),
         since=film.steps[epoch - 1],
     )
+
+
+def confusion_of(
+    labels: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], classes: int
+) -> NDArray[np.int64]:
+    """Return how many images of the row's class were taken for the column's (C, C).
+
+    Args:
+        labels: (N,) the true classes, each below C.
+        predicted: (N,) the predicted ones, each below C.
+        classes: C.
+    """
+    import numpy as np  # noqa: PLC0415 - nothing else here needs it to be imported
+
+    cells = np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes * classes)
+    return cells.reshape(classes, classes)

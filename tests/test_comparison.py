@@ -15,7 +15,7 @@ from core.comparison import Comparison, SettingRow, compare, disagreements, sett
 from core.data.dataset import Dataset
 from core.errors import TrialError
 from core.events import EpochFinished, Outcome
-from core.scrub import moment
+from core.film import frame_of, read_film
 from core.session import train
 from core.settings import Settings, change_settings
 from core.trials.lineage import ancestors
@@ -212,25 +212,25 @@ def test_disagreements_are_positions_apart_by_direction(pair: tuple[Trial, Trial
 
 
 def test_every_epoch_can_be_scrubbed_to(pair: tuple[Trial, Trial], digits: Dataset) -> None:
-    labels = digits.test.labels.numpy()
+    labels, film = digits.test.labels.numpy(), read_film(pair[1])
     for epoch in pair[1].history()[0]:
-        then = moment(pair[1], epoch.epoch)
+        then = frame_of(film, epoch.epoch)
         assert then.accuracy == pytest.approx(epoch.test_accuracy)
-        assert then.confusion.shape == (10, 10) and then.confusion.dtype == np.int64
-        assert (then.confusion == confusion_matrix(labels, pair[1].predictions(epoch.epoch), labels=range(10))).all()
-        assert then.classes == digits.classes and then.images == 360
+        expected = confusion_matrix(labels, pair[1].predictions(epoch.epoch), labels=range(10))
+        assert then.confusion_matrix == tuple(map(tuple, expected.tolist()))
+        assert film.classes == digits.classes and then.images == 360
     with pytest.raises(TrialError, match="holds no epoch 6"):
-        moment(pair[1], 6)
+        frame_of(film, 6)
 
 
 def test_predictions_of_a_class_that_is_not_there_are_refused(home: Path) -> None:
     trial = stand_in(home, 1)
     (trial.directory / PREDICTIONS).write_bytes(bytes([0, 1, 2, 1]))
-    with pytest.raises(TrialError, match="a class that"):
-        moment(trial, 1)
+    with pytest.raises(TrialError, match="holds classes that"):
+        read_film(trial)
     write(trial, RAN_ON, data={"fingerprint": "same", "test_images": 0, "classes": ["a", "b"]})
     with pytest.raises(TrialError):
-        moment(trial, 1)
+        read_film(trial)
 
 
 def test_ancestors_end_at_a_preset_at_what_is_gone_and_in_a_circle(pair: tuple[Trial, Trial], home: Path) -> None:
@@ -282,9 +282,9 @@ def test_eight_trials_of_300_epochs_are_compared_at_once_and_without_torch(home:
         """
 import sys
 from pathlib import Path
-from core import compare, diagnose_trial, disagreements, list_trials, moment
+from core import compare, diagnose_trial, disagreements, frame_of, list_trials, read_film
 trials = [listed.trial for listed in list_trials(Path(sys.argv[1]))]
-compare(trials), disagreements(*trials[:2]), moment(trials[0], 300), diagnose_trial(trials[0])
+compare(trials), disagreements(*trials[:2]), frame_of(read_film(trials[0]), 300), diagnose_trial(trials[0])
 heavy = {"torch", "torchvision", "sklearn", "textual"} & set(sys.modules)
 assert not heavy, heavy
 """,

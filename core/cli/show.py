@@ -11,7 +11,7 @@ from core.cli.output import cell, percent, print_matrix, print_table, remark, sa
 from core.cli.trials import result_of
 from core.diagnosis import diagnose_trial
 from core.epoch import Epoch
-from core.scrub import Moment, moment
+from core.film import Film, frame_of, read_film
 from core.settings import settings_to_toml
 from core.text import one_line_json
 from core.trials.lineage import ancestors
@@ -33,7 +33,7 @@ def show(home: Path, text: str, *, epoch: int | None, as_json: bool) -> None:
     """
     trial = find_trial(home, text)
     if epoch is not None:
-        _show_moment(moment(trial, epoch), as_json)
+        _show_epoch(read_film(trial), epoch, as_json)
         return
     settings, ran_on = trial.settings(), trial.ran_on()
     history, problems = trial.history()
@@ -69,19 +69,20 @@ def _parent(listed: Listed) -> str | None:
     return parent if isinstance(parent, str) else None
 
 
-def _show_moment(then: Moment, as_json: bool) -> None:
+def _show_epoch(film: Film, epoch: int, as_json: bool) -> None:
+    frame = frame_of(film, epoch)
     if as_json:
         told = {
-            "epoch": then.epoch,
-            "images": then.images,
-            "accuracy": then.accuracy,
-            "classes": then.classes,
-            "confusion_matrix": then.confusion.tolist(),
+            "epoch": epoch,
+            "images": frame.images,
+            "accuracy": frame.accuracy,
+            "classes": film.classes,
+            "confusion_matrix": frame.confusion_matrix,
         }
         print(one_line_json(told))  # noqa: T201 - the output
         return
-    say(f"epoch {then.epoch}: {percent(then.accuracy)} of {then.images:,} test images classified rightly")
-    print_matrix(then.classes, then.confusion.tolist())
+    say(f"epoch {epoch}: {percent(frame.accuracy)} of {frame.images:,} test images classified rightly")
+    print_matrix(film.classes, frame.confusion_matrix)
 
 
 def _show_result(listed: Listed, lineage: list[str]) -> None:
