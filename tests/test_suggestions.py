@@ -174,7 +174,7 @@ def test_a_trial_tells_its_changes_verdict_and_note(home: Path) -> None:
         assert "points:" in console.text and "McNemar" in console.text
         await console.press("down")
         await console.see("note      [red]x[/b]\\x1b[31m")
-        assert "\x1b[31m" not in console.text and "verdict" not in console.text
+        assert "\x1b[31m" not in console.text and "McNemar" not in console.text
         await console.press("down")
         await console.see("reported accuracy")
 

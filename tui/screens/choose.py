@@ -180,6 +180,7 @@ def _preset_row(preset: Preset) -> Row:
     hidden = widths_text(settings)
     number = int(preset.name.rpartition("-")[2]) if preset.name.startswith("trial-") else -1
     pairs: dict[str, tuple[str, SortValue]] = {
+        "★": ("", None),
         "trial": (f"{preset.name}: {preset.about}", preset.name),
         "started": ("preset", f" {number:03}"),
         "best %": ("-" if accuracy is None else f"{accuracy:.2f}", preset.reported_accuracy),

@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from core.errors import TrialError
 from core.files import replace_text
+from core.text import printable
 from tui.actions import ACTIONS, BY_ID, SCOPES, Action, bindings
 from tui.safe import safe
 from tui.screens.page import Dialog
@@ -97,8 +98,21 @@ class TextDialog(Dialog):
         self.query_one("#told", Label).update(safe(text))
 
 
+_LONGEST = 10_000  # characters of a text that can be edited
+
+
 class Line(KeysInOrder, Input):
-    """An input that what is typed ahead reaches in order."""
+    """An input that what is typed ahead reaches in order, and that shows foreign text without harm."""
+
+    def __init__(self, text: str, id: str) -> None:  # noqa: A002 - Textual's name
+        """Begin with a text, which may be foreign; `id` is the input's name in the style sheet."""
+        self._given, self._shown = text, printable(text, _LONGEST)
+        super().__init__(self._shown, id=id, compact=True)
+
+    @property
+    def text(self) -> str:
+        """What is typed; as long as nothing is changed, what it began with, control characters and all."""
+        return self._given if self.value == self._shown else self.value
 
 
 class NameDialog(Dialog):
@@ -113,22 +127,22 @@ class NameDialog(Dialog):
     def __init__(self, name: str, note: str) -> None:
         """Ask, with the present name and note to begin with."""
         super().__init__()
-        self._name = name
-        self._note = note
+        self._said_name = name
+        self._said_note = note
 
     def compose_page(self) -> ComposeResult:
         """Compose the box."""
         with Vertical(classes="dialog") as box:
             box.border_title = "The next trial"
             yield Label("Name, to find it again")
-            yield Line(self._name, id="trial-name", compact=True)
+            yield Line(self._said_name, id="trial-name")
             yield Label("Note: what is intended by it")
-            yield Line(self._note, id="trial-note", compact=True)
+            yield Line(self._said_note, id="trial-note")
             yield Label("Enter keeps both")
 
     @on(Input.Submitted)
     def _done(self) -> None:
-        self.dismiss((self.query_one("#trial-name", Input).value, self.query_one("#trial-note", Input).value))
+        self.dismiss((self.query_one("#trial-name", Line).text, self.query_one("#trial-note", Line).text))
 
 
 class HelpDialog(Dialog):

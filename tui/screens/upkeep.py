@@ -65,11 +65,11 @@ class AboutDialog(Dialog):
         with Vertical(classes="dialog") as box:
             box.border_title = printable(self._trial_id)
             yield Label("Name, to find it again")
-            yield Line(self._said.name, id="about-name", compact=True)
+            yield Line(self._said.name, id="about-name")
             yield Label("Note: what was intended or learnt")
-            yield Line(self._said.note, id="about-note", compact=True)
+            yield Line(self._said.note, id="about-note")
             yield Label("Tags, with blanks between them")
-            yield Line(" ".join(self._said.tags), id="about-tags", compact=True)
+            yield Line(" ".join(self._said.tags), id="about-tags")
             yield Label("Enter keeps them, Tab goes to the next, Esc changes nothing")
 
     def on_mount(self) -> None:
@@ -78,7 +78,7 @@ class AboutDialog(Dialog):
 
     @on(Input.Submitted)
     def _done(self) -> None:
-        name, note, tags = (self.query_one(f"#about-{field}", Input).value for field in ("name", "note", "tags"))
+        name, note, tags = (self.query_one(f"#about-{field}", Line).text for field in ("name", "note", "tags"))
         self.dismiss(Said(name, note, tuple(tags.split())))
 
 
@@ -120,12 +120,12 @@ class FileDialog(Dialog):
         with Vertical(classes="dialog") as box:
             box.border_title = safe(self._title, limit=60)
             yield Label(self._label)
-            yield Line(self._path, id="file-path", compact=True)
+            yield Line(self._path, id="file-path")
             yield Label("", id="file-problem")
 
     @on(Input.Submitted)
-    def _done(self, event: Input.Submitted) -> None:
-        text = event.value.strip()
+    def _done(self) -> None:
+        text = self.query_one("#file-path", Line).text.strip()
         try:
             path = Path(text).expanduser()
         except RuntimeError as error:  # there is no such user

@@ -207,6 +207,8 @@ class TrialList(ScrollView):
             self._move(at)
 
     def _arrange(self) -> None:
+        if self._wanted is None and self.row is not None:  # nobody has moved the cursor, but it is on a line
+            self._wanted = self.row.key
         found = [row for row in self._rows if all(word in row.search for word in self._words)]
         descending = self.columns[self.sort_by].descending is not self.reverse
         known = [row for row in found if row.sort[self.sort_by] is not None]
