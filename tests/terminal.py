@@ -176,6 +176,8 @@ def terminal(command: list[str], columns: int = 120, rows: int = 40, **environme
 
 
 def _take_terminal() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):  # which whoever runs the tests in the background may ignore
+        signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
