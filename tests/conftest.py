@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -120,3 +121,9 @@ def folder(tmp_path: Path) -> Path:
             for number in range(count):
                 make_image(root / part / name / f"{number:02}.png", seed=1000 * label + number + 100 * (part == "test"))
     return root
+
+
+def hear_signals() -> None:
+    """Let a child hear what whoever runs these tests may have told them to ignore, as nohup does with SIGHUP."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

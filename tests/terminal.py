@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pyte
 
+from tests.conftest import hear_signals
+
 ROOT = Path(__file__).resolve().parent.parent
 CONSOLE = [sys.executable, "-c", "from tui.main import main; main()"]
 
@@ -176,8 +178,7 @@ def terminal(command: list[str], columns: int = 120, rows: int = 40, **environme
 
 
 def _take_terminal() -> None:
-    for number in (signal.SIGINT, signal.SIGHUP):  # which whoever runs the tests in the background may ignore
-        signal.signal(number, signal.SIG_DFL)
+    hear_signals()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

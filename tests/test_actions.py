@@ -382,6 +382,8 @@ def test_every_action_is_reached_by_keys_and_every_footer_fits(history: Path, fo
         await tour_data(tour)
         await console.press("s")
         await console.epochs(1)
+        # what the curves show can be told only after some epochs, in a worker
+        await console.until(lambda: console.view.reading is not None and console.view.reading.found)
         await tour_workbench(tour, "training")
         console.app.workbench.view.shown = None  # as if another trial were looked at
         tour.met |= {row.binding.id for row in console.app.screen.active_bindings.values() if row.enabled}

@@ -20,7 +20,7 @@ from core.cli.main import run
 from core.settings import Settings, change_settings, write_settings
 from core.text import one_line_json, printable
 from tests import reference
-from tests.conftest import ROOT, Ran, make_image
+from tests.conftest import ROOT, Ran, hear_signals, make_image
 
 Trialbook = Callable[..., Ran]
 QUICK = ("--hidden", "16-8", "--epochs", "2")
@@ -68,12 +68,6 @@ def test_train_json_is_a_line_per_event(trialbook: Trialbook, home: Path) -> Non
     assert evaluated["images"] == 360
     assert len(evaluated["confusion_matrix"]) == len(evaluated["classes"]) == len(evaluated["per_class"]) == 10
     assert {"expected_calibration_error", "most_confident_mistakes", "test_cost"} <= set(evaluated)
-
-
-def hear_signals() -> None:
-    """Let a child hear what whoever runs these tests may have told them to ignore, as nohup does with SIGHUP."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from core.trials.store import list_trials
 from core.trials.trial import Trial
 from core.trials.upkeep import edit_about
 from core.trials.watch import look_again, watch_trial
-from tests.conftest import ROOT
+from tests.conftest import ROOT, hear_signals
 from tests.console import Console, make_places, run
 from tui.widgets.figures import Figures
 from tui.widgets.status import Status
@@ -43,7 +43,13 @@ def make_trial(home: Path, digits: Dataset, epochs: int = 3) -> Trial:
 def elsewhere(places: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A training of the digits by the command line, which ends only when it is told to."""
     command = [sys.executable, "-m", "core", "--home", str(places), "train", "--name", "theirs", "--epochs", "100000"]
-    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=hear_signals,  # noqa: PLW1509 - no other thread of the tests holds a lock here
+    )
     yield child
     child.kill()
     child.wait()
