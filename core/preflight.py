@@ -132,6 +132,7 @@ def _one_batch(settings: Settings, data: Dataset) -> Finding:
             "training.batch_size": images,
             "data.crop_padding": 0,
             "data.horizontal_flip": False,
+            "data.mixup": 0.0,
             "data.validation_split": 0.0,
         },
     )

@@ -72,10 +72,10 @@ class Trainer:
             kept, aside = split_validation(data.train.labels, settings.data.validation_split)
             self._validation = self._resident(ImageSet(data.train.images[aside], data.train.labels[aside]))
         self.normalize = make_normalizer(settings.data, data.train, kept, self.device)
-        self.batches = TrainingBatches(data.train, kept, settings, self.normalize, self.device)
+        self.classes = len(data.classes)
+        self.batches = TrainingBatches(data, kept, settings, self.normalize, self.device)
         _check_last_batch(settings, self.batches.images)
         self._test = self._resident(data.test)
-        self.classes = len(data.classes)
         self.model = Mlp(settings.model, data.shape.image.values, self.classes, training.seed).to(self.device)
         self.averaged = AveragedWeights(self.model, training.ema_decay) if training.ema_decay else None
         self.optimizer = PenalizedOptimizer(self.model, training)
@@ -157,7 +157,7 @@ class Trainer:
         self.model.train()
         self.model.start_epoch(training.seed, epoch, self.device)
         learning_rate, images, reported = 0.0, 0, time.monotonic()
-        for step, (inputs, labels) in enumerate(self.batches.epoch(epoch)):
+        for step, (inputs, targets) in enumerate(self.batches.epoch(epoch)):
             if control.paused:
                 with clock.halted():
                     yield Paused(epoch, step)
@@ -167,8 +167,8 @@ class Trainer:
             if control.stopping:
                 return None
             learning_rate = learning_rate_at(training, (epoch - 1) * steps + step, steps)
-            self._sums += self.step(inputs, labels, learning_rate)
-            images += len(labels)
+            self._sums += self.step(inputs, targets, learning_rate)
+            images += len(targets)
             now = time.monotonic()
             if now - reported >= REPORT_EVERY:
                 reported = now
@@ -177,29 +177,30 @@ class Trainer:
                 yield Progress(epoch, step + 1, steps, cost, images / clock.seconds(), learning_rate)
         return learning_rate
 
-    def step(self, inputs: Tensor, labels: Tensor, learning_rate: float) -> Tensor:
+    def step(self, inputs: Tensor, targets: Tensor, learning_rate: float) -> Tensor:
         """Change the weights, and their average where there is one, by one batch.
 
         Args:
             inputs: (m, values), float32.
-            labels: (m,), int64.
+            targets: Labels (m,), int64, or the classes' shares (m, classes), float32.
             learning_rate: The step's learning rate.
 
         Returns:
             Cost, cross-entropy (its part without the penalty) and number of right answers, (3,) float64, on the device
-            and before the weights are changed.
+            and before the weights are changed. Right is the class with the largest share.
         """
         training = self.settings.training
         self.optimizer.inner.zero_grad()
         with matmul_precision(training, self.device):
             logits = self.model(inputs)
-            loss = functional.cross_entropy(logits.float(), labels, label_smoothing=training.label_smoothing)
+            loss = functional.cross_entropy(logits.float(), targets, label_smoothing=training.label_smoothing)
             loss.backward()
         value = loss.detach()
-        cost = value + self.optimizer.penalty(len(labels))
-        self.optimizer.step(len(labels), learning_rate)
+        cost = value + self.optimizer.penalty(len(targets))
+        self.optimizer.step(len(targets), learning_rate)
         if self.averaged is not None:
             self.averaged.update()
+        labels = targets if targets.dim() == 1 else targets.argmax(1)
         right = (logits.detach().argmax(1) == labels).sum()
         return torch.stack((cost.double(), value.double(), right.double()))
 

@@ -24,9 +24,17 @@ def random_images(count: int, channels: int = 3, side: int = 6) -> ImageSet:
 
 
 def batches_of(images: ImageSet, kept: torch.Tensor | None = None, **changes: object) -> TrainingBatches:
-    names = {"crop_padding": "data", "horizontal_flip": "data", "batch_size": "training", "seed": "training"}
+    names = {
+        "crop_padding": "data",
+        "horizontal_flip": "data",
+        "mixup": "data",
+        "batch_size": "training",
+        "seed": "training",
+    }
     settings = change_settings(Settings(), {f"{names[name]}.{name}": value for name, value in changes.items()})
-    return TrainingBatches(images, kept, settings, Normalizer((), ()), CPU)
+    classes = tuple(str(label) for label in range(int(images.labels.max()) + 1))
+    data = Dataset("", classes, images, images, "")
+    return TrainingBatches(data, kept, settings, Normalizer((), ()), CPU)
 
 
 def test_every_image_comes_once_and_the_smaller_last_batch_is_kept() -> None:
@@ -129,3 +137,28 @@ def test_the_validation_split_is_stratified_and_the_same_for_every_seed(digits: 
 def test_a_split_that_cannot_be_made_is_one_line() -> None:
     with pytest.raises(DataError, match="validation_split 0.5 of 4 images leaves a class without"):
         split_validation(torch.tensor([0, 1, 1, 1]), 0.5)
+
+
+def test_mixup_mixes_pairs_of_a_batch_with_shares_that_depend_on_seed_and_epoch_alone() -> None:
+    images = random_images(600, side=2)
+    plain = list(batches_of(images, batch_size=100).epoch(2))
+    mixed = list(batches_of(images, batch_size=100, mixup=0.4).epoch(2))
+    again = list(batches_of(images, batch_size=100, mixup=0.4).epoch(2))
+    other = list(batches_of(images, batch_size=100, mixup=0.4).epoch(3))
+    shares = []
+    for (inputs, labels), (mixture, targets), (repeated, _) in zip(plain, mixed, again, strict=True):
+        assert torch.equal(mixture, repeated)
+        assert targets.shape == (100, 3)
+        assert torch.allclose(targets.sum(1), torch.ones(100))
+        own, partner = torch.arange(100), 99 - torch.arange(100)
+        differ = labels != labels[partner]
+        assert torch.equal(targets[~differ].argmax(1), labels[~differ])
+        share = targets[own, labels][differ]
+        assert torch.all(share >= 0.5)
+        expected = share[:, None] * inputs[differ] + (1 - share[:, None]) * inputs[partner][differ]
+        assert torch.allclose(mixture[differ], expected, atol=1e-6)
+        shares.append(share)
+    drawn = np.random.default_rng(0).beta(0.4, 0.4, 100_000)
+    expected_mean = np.maximum(drawn, 1 - drawn).mean()  # 0.86
+    assert abs(float(torch.cat(shares).mean()) - expected_mean) < 0.03
+    assert not torch.equal(other[0][1], mixed[0][1])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.data.dataset import ImageSet
+from core.data.dataset import Dataset
 from core.data.normalize import Normalizer
 from core.errors import DataError
 from core.randomness import seed_generator
@@ -46,7 +46,7 @@ class TrainingBatches:
 
     def __init__(
         self,
-        train: ImageSet,
+        data: Dataset,
         kept: Tensor | None,
         settings: Settings,
         normalize: Normalizer,
@@ -55,31 +55,37 @@ class TrainingBatches:
         """Move the images to the device.
 
         Args:
-            train: The training set.
+            data: Its training set is divided into batches.
             kept: Positions of the images to train on; None for all.
             settings: Augmentation, batch size and seed. The last batch of an epoch may be smaller than the others.
             normalize: Turns a batch of images into inputs.
             device: Where batches are made.
         """
-        self._images = train.images.to(device)
-        self._labels = train.labels.to(device)
+        self._images = data.train.images.to(device)
+        self._labels = data.train.labels.to(device)
         self._kept = kept
         self._settings = settings.data
         self._normalize = normalize
+        self._classes = len(data.classes)
         self._batch_size = settings.training.batch_size
         self._seed = settings.training.seed
-        self.images = len(train) if kept is None else len(kept)
+        self.images = len(data.train) if kept is None else len(kept)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return math.ceil(self.images / self._batch_size)
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (inputs (m, values) float32, labels (m,) int64) for each batch of the epoch, counted from 1."""
+        """Yield inputs and targets for each batch of the epoch, counted from 1.
+
+        Inputs are (m, values) float32. Targets are labels (m,) int64 or, with mixup, the classes' shares (m, classes)
+        float32, of which the image's own class has the largest unless both are of one class.
+        """
         order = torch.randperm(self.images, generator=seed_generator(torch.Generator(), self._seed, number, "order"))
         positions = order if self._kept is None else self._kept[order]
         positions = positions.to(self._images.device)
         shifts, flips = self._augmentation(number)
+        shares = self._shares(number)
         for start in range(0, self.images, self._batch_size):
             batch = slice(start, start + self._batch_size)
             images = self._images.index_select(0, positions[batch])
@@ -87,7 +93,19 @@ class TrainingBatches:
                 images = crop(images, shifts[batch], self._settings.crop_padding)
             if flips is not None:
                 images = torch.where(flips[batch, None, None, None], images.flip(-1), images)
-            yield self._normalize(images), self._labels.index_select(0, positions[batch])
+            inputs, labels = self._normalize(images), self._labels.index_select(0, positions[batch])
+            yield (inputs, labels) if shares is None else mix(inputs, labels, shares[batch], self._classes)
+
+    def _shares(self, epoch: int) -> Tensor | None:
+        """Return each image's own share (N,) in its mixture, from a half to 1, by position in the order; None if off.
+
+        The larger share is the image's own, which changes nothing: Beta(a, a) is symmetric.
+        """
+        strength = self._settings.mixup
+        if not strength:
+            return None
+        drawn = np.random.default_rng([self._seed, epoch, *b"mixup"]).beta(strength, strength, self.images)
+        return torch.from_numpy(np.maximum(drawn, 1 - drawn).astype(np.float32)).to(self._images.device)
 
     def _augmentation(self, epoch: int) -> tuple[Tensor | None, Tensor | None]:
         """Return the epoch's shifts (N, 2) in pixels and flips (N,), by position in its order; None where off."""
@@ -113,3 +131,23 @@ def crop(images: Tensor, shifts: Tensor, padding: int) -> Tensor:
     padded = functional.pad(images, (padding,) * 4)
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: (m, channels, rows, columns, height, width)
     return windows[torch.arange(len(images), device=images.device), :, shifts[:, 0], shifts[:, 1]]
+
+
+def mix(inputs: Tensor, labels: Tensor, shares: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Return mixtures of each image with the one at the other end of its batch (Zhang et al. 2018).
+
+    The batch's order is random, and so are the pairs. https://arxiv.org/abs/1710.09412 draws one share per batch; here
+    every image has its own, as in https://doi.org/10.5281/zenodo.4414861 (timm, mode "elem").
+
+    Args:
+        inputs: (m, values), float32.
+        labels: (m,), int64.
+        shares: (m,), the part of each image in its own mixture, 0 to 1.
+        classes: Number of classes.
+
+    Returns:
+        Mixed inputs (m, values) and the classes' shares (m, classes), float32.
+    """
+    own = shares[:, None]
+    targets = functional.one_hot(labels, classes).float()
+    return torch.lerp(inputs.flip(0), inputs, own), torch.lerp(targets.flip(0), targets, own)

@@ -141,7 +141,7 @@ def dropout_too_strong(curves: Curves) -> Diagnosis | None:
 
 def _above(curves: Curves, train: Sequence[float]) -> float | None:
     """Return by how much a train cost ends above the test cost; None unless it is so all along and by enough."""
-    if len(curves.history) < LEAST_EPOCHS or curves.is_young:
+    if len(curves.history) < LEAST_EPOCHS or curves.is_young or curves.is_mixed:
         return None
     costs, half = curves.held_out, len(curves.history) // 2
     above = sum(mine > test for mine, test in zip(train[half:], costs[half:], strict=True))
@@ -153,7 +153,7 @@ def _above(curves: Curves, train: Sequence[float]) -> float | None:
 
 def underfitting(curves: Curves) -> Diagnosis | None:
     """Both costs have levelled off, and the training images are not fitted any better than others."""
-    if len(curves.history) < LEAST_EPOCHS or not _has_levelled_off(curves):
+    if len(curves.history) < LEAST_EPOCHS or curves.is_mixed or not _has_levelled_off(curves):
         return None
     train, other = curves.train_accuracy, curves.held_out_accuracy
     if max(train, other) >= FITTED or train - other > SMALL_GAP:
@@ -202,7 +202,9 @@ def _improvement(curves: Curves, costs: Sequence[float]) -> float:
 
 def wide_gap(curves: Curves) -> Diagnosis | None:
     """The training images are classified far better than others, though the test cost does not rise."""
-    if len(curves.history) < LEAST_EPOCHS or curves.is_young or overfitting(curves) or still_improving(curves):
+    if len(curves.history) < LEAST_EPOCHS or curves.is_young or curves.is_mixed:
+        return None
+    if overfitting(curves) or still_improving(curves):
         return None
     train, other = curves.train_accuracy, curves.held_out_accuracy
     if train - other < WIDE_GAP:
@@ -223,13 +225,13 @@ def healthy(curves: Curves) -> Diagnosis | None:
         return None
     lowest, end = min(running_median(curves.held_out)), median(curves.held_out[-curves.window :])
     yet = "" if curves.is_complete else " yet"
+    text = f"healthy: no rule finds anything{yet}; the {curves.held_out_name} is {end:.3g}, its lowest was {lowest:.3g}"
+    if curves.is_mixed:
+        text += ". With mixup the rules that compare training images with others do not apply"
+        return Diagnosis("healthy", text, {"level": end, "lowest": lowest})
     points = 100 * (curves.train_accuracy - curves.held_out_accuracy)
-    return Diagnosis(
-        "healthy",
-        f"healthy: no rule finds anything{yet}; the {curves.held_out_name} is {end:.3g}, its lowest was {lowest:.3g}, "
-        f"and the training images are classified {abs(points):.1f} points {'better' if points >= 0 else 'worse'}",
-        {"level": end, "lowest": lowest, "points": points},
-    )
+    text += f", and the training images are classified {abs(points):.1f} points {'better' if points >= 0 else 'worse'}"
+    return Diagnosis("healthy", text, {"level": end, "lowest": lowest, "points": points})
 
 
 THEN: tuple[Callable[[Curves], Diagnosis | None], ...] = (

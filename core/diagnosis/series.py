@@ -93,6 +93,11 @@ class Curves:
         """Whether the training images are changed at random, which makes them harder than the test images."""
         return self.settings.data.crop_padding > 0 or self.settings.data.horizontal_flip
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the network is trained on mixtures: cost and accuracy on them do not compare with other images'."""
+        return self.settings.data.mixup > 0
+
 
 def smoothing_floor(label_smoothing: float, classes: int) -> float:
     """Return the least cross-entropy that labels smoothed over C classes leave: their own entropy, in nats.

@@ -122,6 +122,15 @@ class DataSettings(Part):
     horizontal_flip: bool = setting(
         False, label="horizontal flip", help="Mirror each training image with probability one half."
     )
+    mixup: float = setting(
+        0.0,
+        label="mixup",
+        help="Mix each training image and its label with another of its batch; the shares are drawn from Beta(mixup, "
+        "mixup); 0: off.",
+        ge=0,
+        le=10,
+        step=Step("add", 0.1),
+    )
     validation_split: float = setting(
         0.0,
         label="validation split",

@@ -51,6 +51,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "data.validation_split",
             "data.horizontal_flip",
             "data.crop_padding",
+            "data.mixup",
             "data.normalization",
             "data.mean",
             "data.std",
