@@ -39,7 +39,7 @@ class BareFileDialog(Dialog):
     """Asks for a file of weights, for the data to test it on and for the normalization of its inputs."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
-    CSS = """
+    DEFAULT_CSS = """
     BareFileDialog .row { height: 1; margin: 0 0 1 0; }
     BareFileDialog Label { width: 15; }
     BareFileDialog .row Input { background: $panel; }

@@ -79,7 +79,7 @@ class DataScreen(Page):
     """All data sets; Enter trains on the selected one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [row for row in bindings("data") if row.action not in _LIST_ACTIONS]
-    CSS = """
+    DEFAULT_CSS = """
     DataScreen #data-panels { layout: vertical; height: 1fr; }
     DataScreen SetList {
         border: round $foreground 40%; border-title-color: $foreground; padding: 0 1; height: auto; max-height: 60%;

@@ -90,7 +90,7 @@ class EvaluationScreen(Page):
     """Evaluates a file of weights in a worker and shows the result."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("evaluation")]
-    CSS = """
+    DEFAULT_CSS = """
     EvaluationScreen #wait { height: 1fr; padding: 1 2; }
     EvaluationScreen #result { height: 1fr; display: none; }
     EvaluationScreen.-done #wait { display: none; }

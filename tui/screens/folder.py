@@ -71,7 +71,7 @@ class FolderScreen(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         row for row in bindings("folder") if row.action not in (*_LIST_ACTIONS, "complete")
     ]
-    CSS = """
+    DEFAULT_CSS = """
     FolderScreen #folder-title { height: 1; padding: 0 2; background: $panel; color: $foreground; }
     FolderScreen PathInput { display: none; margin: 0 1; }
     FolderScreen PathInput.-open { display: block; }

@@ -41,11 +41,11 @@ class HistoryScreen(Page):
     """All saved trials; Enter evaluates the selected one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("history")]
-    CSS = """
-    #history-title { height: 1; padding: 0 1; background: $panel; color: $foreground; }
-    #history-filter { display: none; padding: 0 1; }
-    #history-filter.-open { display: block; }
-    #history-detail { height: 6; padding: 0 2; border-top: solid $panel; color: $foreground; }
+    DEFAULT_CSS = """
+    HistoryScreen #history-title { height: 1; padding: 0 1; background: $panel; color: $foreground; }
+    HistoryScreen #history-filter { display: none; padding: 0 1; }
+    HistoryScreen #history-filter.-open { display: block; }
+    HistoryScreen #history-detail { height: 6; padding: 0 2; border-top: solid $panel; color: $foreground; }
     HistoryScreen.-tall #history-detail { height: 10; }
     """
 
