@@ -33,6 +33,7 @@ from core.trials.upkeep import write_about
 from core.trials.writer import TrialWriter
 from core.verdict import Verdict
 from core.weights import read_weights
+from tests.generated import make_home
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 optional = st.none() | numbers
@@ -323,6 +324,14 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
         replace_file(path, write)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_trial_is_found_by_its_id_without_a_look_at_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = make_home(tmp_path, 1, 2)
+    monkeypatch.setattr(Path, "iterdir", None)
+    assert find_trial(tmp_path, one).id == one
 
 
 def test_trials_are_found_by_what_people_type(small: Settings, digits: Dataset, home: Path) -> None:

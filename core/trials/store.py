@@ -93,14 +93,13 @@ def find_trial(home: Path, text: str) -> Trial:
     Raises:
         TrialError: No trial is meant, or several are.
     """
+    # an id comes before a path, a path before a name, and each only if it is the whole
+    if is_id(text) and (home / DIRECTORY / text).is_dir():
+        return Trial(home / DIRECTORY / text)
     trials = _trials(home)
     if text == "last" and trials:
         return trials[-1]
     shown = printable(text, 80)
-    # an id comes before a path, a path before a name, and each only if it is the whole
-    exact = [trial for trial in trials if trial.id == text]
-    if exact:
-        return exact[0]
     if os.path.isfile(Path(text) / SETTINGS):  # unlike Path.is_file, never raises
         return Trial(Path(text).absolute())
     found = meant_by(trials, text)

@@ -73,14 +73,15 @@ class TrialView(Vertical):
     def show_last(self) -> None:
         """Show the trial that was looked at the last time, or else the last trial of the home, if there is one."""
         remembered = self.owner.remember.get("shown")
-        self._work("shown", lambda: self._read(lambda: self._find_last(str(remembered)), quietly=True))
+        self._work("shown", lambda: self._read(lambda: self._find_last(remembered), quietly=True))
 
-    def _find_last(self, remembered: str) -> Trial:
+    def _find_last(self, remembered: object) -> Trial:
         from core.trials.store import find_trial  # noqa: PLC0415 - not needed for the first screen
 
         home = self.owner.home
         with contextlib.suppress(TrialbookError):
-            return find_trial(home, remembered)
+            if isinstance(remembered, str):
+                return find_trial(home, remembered)
         return find_trial(home, "last")
 
     def begin(self, training: Training) -> None:
