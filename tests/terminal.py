@@ -98,22 +98,24 @@ class Terminal:
         """
         return self.wait(lambda shown: text in shown, seconds)
 
-    def first(self, until: Callable[[str], bool], seconds: float = 3.0) -> float:
+    def first(self, until: Callable[[str], bool], seconds: float = 3.0, since: float | None = None) -> float:
         """Take output for so long; return after how many seconds the screen first satisfied a condition.
+
+        The seconds are counted from the start of the child, or from `since`, as `time.perf_counter` has it.
 
         The output is taken first and looked at afterwards: making a screen of it would delay what comes next.
 
         Raises:
             TimeoutError: It did not; the message is the screen.
         """
-        parts = []
-        while (left := self.started + seconds - time.perf_counter()) > 0:
+        begin, parts = self.started if since is None else since, []
+        while (left := begin + seconds - time.perf_counter()) > 0:
             if select.select([self.master], [], [], left)[0]:
                 parts.append((os.read(self.master, 1 << 16), time.perf_counter()))
         for data, moment in parts:
             self._stream.feed(_without_queries(data))
             if until(self.text):
-                return moment - self.started
+                return moment - begin
         raise TimeoutError(self.text)
 
     def drain(self, seconds: float) -> bytes:

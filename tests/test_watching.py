@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from core.trials.upkeep import edit_about
 from core.trials.watch import look_again, watch_trial
 from tests.conftest import ROOT, hear_signals
 from tests.console import Console, make_places, run
+from tui.feed import Feed, look
 from tui.widgets.figures import Figures
 from tui.widgets.status import Status
 from tui.widgets.trial_list import TrialList
@@ -123,6 +125,29 @@ def test_what_another_process_says_of_its_progress_is_not_trusted(places: Path, 
     (trial.directory / "summary.json").write_text(json.dumps({**trial.summary(), "status": "running"}))
     (trial.directory / "live.json").write_text(live)
     assert watch_trial(trial).progress is None
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_the_trials_are_read_before_pytorch_is_imported_unless_that_takes_long(
+    places: Path, monkeypatch: pytest.MonkeyPatch, is_slow: bool
+) -> None:
+    begun: list[bool] = []
+    read = threading.Event()
+
+    def look_slowly(home: Path, before: Feed) -> Feed:
+        if is_slow:
+            read.wait(60)
+        return look(home, before)
+
+    async def steps(console: Console) -> None:
+        lookout = console.app.lookout
+        monkeypatch.setattr(console.app.engine, "start", lambda _done: begun.append(lookout.feed.is_read))
+        await console.until(lambda: begun)
+        read.set()
+        assert begun[0] is not is_slow
+
+    monkeypatch.setattr("tui.feed.look", look_slowly)
+    run(places, steps)
 
 
 def test_a_training_elsewhere_is_watched_like_ones_own(places: Path, elsewhere: subprocess.Popen[bytes]) -> None:

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 _TEXTUALS = ("Theme", "Screenshot")
 _SAVE_AFTER = 1.0  # seconds from an edit to the disk
+_IMPORT_AFTER = 0.1  # seconds from the first look at the trials to PyTorch: a list opened at once is drawn first
+_IMPORT_AT_LATEST = 0.5  # seconds from the first screen: the look may have to wait for a slow disk
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -151,8 +153,12 @@ class TrialbookApp(App[None]):
         for problem in self._key_problems:  # only now is there a screen to show them on
             self.tell(problem, "warning")
         self.lookout.look()
-        self.engine.start(lambda error, device: self.post_message(EngineLoaded(error, device)))
+        self.set_timer(_IMPORT_AT_LATEST, self._start_engine)
         self.workbench.view.show_last()
+
+    def _start_engine(self) -> None:
+        """Begin to import PyTorch: after the first look at the trials, which a slow disk must not hold up for long."""
+        self.engine.start(lambda error, device: self.post_message(EngineLoaded(error, device)))
 
     @property
     def workbench(self) -> Workbench:
@@ -169,6 +175,7 @@ class TrialbookApp(App[None]):
     def on_trials_seen(self, message: TrialsSeen) -> None:
         """Take over what the home's trials are now."""
         self.lookout.take(message.feed, message.seconds)
+        self.set_timer(_IMPORT_AFTER, self._start_engine)
 
     async def action_quit(self) -> None:
         """Leave; ask how if a training runs."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LIBRARIES = ("libtorch_cpu.so", "libtorch_cuda.so", "libtorch_python.so")
 _FIRST = ("torch", "core.session", "torch._dynamo")  # the last is what the first optimizer would import
 _THEN = (
+    "scipy.special",  # for verdicts, which comparisons are full of
     "core.evaluation",
     "core.preflight",
     # the screens, which would otherwise be imported when they are opened, while their user waits
@@ -51,11 +52,13 @@ class Engine:
         self._dataset: Dataset | None = None
 
     def start(self, done: Callable[[str, str], object]) -> None:
-        """Begin to import in a thread of its own, which does not keep the process from ending.
+        """Begin to import, unless that was begun, in a thread of its own that does not keep the process from ending.
 
         Args:
             done: Called in that thread with an error, or "", and with the device that "auto" means.
         """
+        if self.is_importing or self.ready:
+            return
         self.is_importing = True
         threading.Thread(target=self._import, args=(done,), daemon=True, name="import torch").start()
 

@@ -55,7 +55,7 @@ def measure_screen(home: Path, environment: Mapping[str, str]) -> None:
     for _ in range(ROUNDS):
         with terminal([*CONSOLE, "--home", str(home)], *SIZE, **environment) as shown:
             shown.wait_for("? Help", 60)
-            at_once.append(_press(shown, "o"))  # while PyTorch is being imported
+            at_once.append(_press(shown, "o"))  # while the trials are being read
             shown.press("\x1b")
             shown.wait(lambda text: "PyTorch is loading" not in text and "Architecture" in text, 120)
             shown.settle(0.5)
@@ -75,11 +75,7 @@ def measure_screen(home: Path, environment: Mapping[str, str]) -> None:
 def _press(shown: Terminal, key: str) -> float:
     begin = time.perf_counter()
     shown.press(key)
-    while f"{TRIALS:,} trials" not in shown.text or "best epoch" not in shown.text:
-        if time.perf_counter() > begin + 30:
-            raise TimeoutError(shown.text)
-        shown.read(0.5)
-    return shown.changed - begin
+    return shown.first(lambda text: f"{TRIALS:,} trials" in text and "best epoch" in text, 2, begin)
 
 
 async def measure_frames(home: Path) -> None:

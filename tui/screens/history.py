@@ -113,11 +113,15 @@ class HistoryScreen(Page):
             self._feed = feed
             self.trials.empty = feed.problem or (_NO_MATCH if feed.built else _NO_TRIALS)
             self.trials.set_rows((built.row for built in feed.built.values()), cursor)
-            listed = feed.listed
-            self.run_worker(
-                lambda: known_of(listed), name="known", thread=True, exit_on_error=False, group="known", exclusive=True
-            )
+            self.call_after_refresh(self._find_known)
         self._show_title()
+
+    def _find_known(self) -> None:
+        """Find out what only all trials together tell: once the list is drawn, as it may have to import scipy."""
+        listed = self._feed.listed
+        self.run_worker(
+            lambda: known_of(listed), name="known", thread=True, exit_on_error=False, group="known", exclusive=True
+        )
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show what a worker has found out or done, or why it could not."""
