@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.command import Provider
@@ -27,6 +28,7 @@ from tui.actions import BY_ID, bindings
 from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
 from tui.engine import Engine
 from tui.feed import Lookout
+from tui.garbage import Tidier
 from tui.last_resort import end_in_time
 from tui.messages import EngineLoaded, TrainingChanged, TrialsSeen
 from tui.runs import ending_words
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 _TEXTUALS = ("Theme", "Screenshot")
 _SAVE_AFTER = 1.0  # seconds from an edit to the disk
+_TIDY_EVERY = 5.0  # seconds
 _IMPORT_AFTER = 0.1  # seconds from the first look at the trials to PyTorch: a list opened at once is drawn first
 _IMPORT_AT_LATEST = 0.5  # seconds from the first screen: the look may have to wait for a slow disk
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -87,6 +90,7 @@ class TrialbookApp(App[None]):
         self.training: Training | None = None
         self._keys, self._key_problems = read_keys(config_file())
         self.lookout = Lookout(self)
+        self._tidier = Tidier()
         self.device = ""
         self.engine_error = ""
         self._leave_with: int | None = None  # the exit status, once the app ends as soon as the training has
@@ -136,6 +140,11 @@ class TrialbookApp(App[None]):
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))  # the terminal has forgotten all
 
+    async def on_event(self, event: events.Event) -> None:
+        """Take note of what is typed and clicked; Textual handles it."""
+        self._tidier.note(event)
+        await super().on_event(event)
+
     def _theme_changed(self, theme: Theme) -> None:
         if theme.name != os.environ.get("TEXTUAL_THEME"):  # which is asked for from outside, for this once
             self.remember["theme"] = theme.name
@@ -154,6 +163,7 @@ class TrialbookApp(App[None]):
             self.tell(problem, "warning")
         self.lookout.look()
         self.set_timer(_IMPORT_AT_LATEST, self._start_engine)
+        self.set_interval(_TIDY_EVERY, self._tidier.tidy)
         self.workbench.view.show_last()
 
     def _start_engine(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
 import importlib
@@ -12,6 +11,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tui.garbage import keep_imported
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
@@ -75,9 +76,7 @@ class Engine:
         except Exception as error:
             done(f"PyTorch cannot be imported: {type(error).__name__}: {error}", "")
         finally:
-            gc.freeze()  # nor will any later collection look at them
-            atexit.register(gc.unfreeze)  # or libraries would complain at the end that nobody has cleaned up
-            gc.enable()
+            keep_imported()
             self.is_importing = False
 
     def load_dataset(self, settings: DataSettings, on_progress: OnProgress) -> Dataset:

@@ -1,0 +1,53 @@
+"""When Python's garbage collector looks through everything: never while somebody uses the console."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from textual.events import Key
+
+from tests.console import Console, make_places, run
+from tui import garbage
+from tui.garbage import Tidier, keep_imported
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    thresholds, enabled = gc.get_threshold(), gc.isenabled()
+    yield
+    gc.set_threshold(*thresholds)
+    (gc.enable if enabled else gc.disable)()
+
+
+def make_garbage() -> None:
+    kept = [[number] for number in range(100_000)]
+    assert len(kept) == 100_000 and gc.get_count()[2] >= 3
+
+
+def test_old_objects_are_only_looked_through_when_nobody_uses_the_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_imported()
+    gc.collect()
+    now = [100.0]
+    monkeypatch.setattr(garbage.time, "monotonic", lambda: now[0])
+    tidier = Tidier()
+    now[0] += 60
+    assert not tidier.tidy()  # there is too little
+    make_garbage()
+    tidier.note(Key("a", "a"))
+    assert not tidier.tidy()
+    now[0] += 60
+    assert tidier.tidy() and gc.get_count()[2] == 0
+
+
+def test_the_console_notes_what_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def steps(console: Console) -> None:
+        console.app._tidier._used = 0
+        await console.press("down")
+        assert console.app._tidier._used > 0
+        await console.idle()
+        assert gc.get_threshold()[2] == 100
+
+    run(make_places(tmp_path, monkeypatch), steps)
