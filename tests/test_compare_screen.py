@@ -14,11 +14,12 @@ from core.comparison import compare, disagreements
 from core.data.dataset import Dataset
 from core.session import train
 from core.settings import Settings, change_settings
-from tests.console import Console, make_places, remember, run, trials
+from tests.console import Console, draft_with, make_places, remember, run, trials
 from tui.plot.widget import CurvesPlot
 from tui.screens.choose import OverlayScreen
 from tui.screens.compare import CompareScreen
 from tui.widgets.compare_table import CompareTable
+from tui.widgets.pair_pictures import PairPictures
 from tui.widgets.pairs import Pairs
 from tui.widgets.pictures import Pictures
 from tui.widgets.trial_list import TrialList
@@ -196,7 +197,7 @@ def test_images_that_are_not_there_leave_the_rest(home: Path) -> None:
         await console.see(
             "the images cannot be shown", "have changed since", "2 wide against 1 narrow", "test accuracy"
         )
-        assert "\n" not in console.app.screen._image_problem  # type: ignore[attr-defined]
+        assert "\n" not in console.find(PairPictures)._problem
 
     run(home, steps)
 
@@ -269,3 +270,33 @@ def test_a_panel_can_have_all_the_room(home: Path) -> None:
         assert console.find(Pairs).has_focus
 
     run(home, steps)
+
+
+def test_a_trial_that_is_being_trained_grows_in_the_comparison(home: Path) -> None:
+    first = ids(home)[0]
+    remember(home, draft_with({"model.hidden": "8", "training.epochs": 100_000}, name="grows"))
+
+    async def steps(console: Console) -> None:
+        await console.idle()
+        await console.press("s")
+        await console.epochs(1)
+        await console.app.push_screen(CompareScreen([first, ids(home)[-1]]))
+        plot, table, pairs = console.find(CurvesPlot), console.find(CompareTable), console.find(Pairs)
+
+        def done() -> int:
+            return len(plot._overlays[1].history)
+
+        def value(label: str) -> str:
+            return next(row.values[1] for row in table._rows if row.label == label)
+
+        await console.until(lambda: table._rows and pairs._verdicts and done() > 1)
+        table.focus()
+        await console.press("down", "down")
+        line, before, accuracy = table.row, done(), value("test accuracy")
+        await console.until(lambda: done() > before + 3 and value("test accuracy") != accuracy)
+        assert value("status") == "running" and int(value("epochs").split("/")[0]) > before
+        assert line is not None and table.row is not None and table.row.label == line.label
+        console.app.end_training(at_once=True)
+        await console.until(lambda: value("status") == "stopped")
+
+    run(home, steps, (200, 60))

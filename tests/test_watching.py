@@ -25,6 +25,9 @@ from core.trials.watch import look_again, watch_trial
 from tests.conftest import ROOT, hear_signals
 from tests.console import Console, make_places, run
 from tui.feed import Feed, look
+from tui.plot.widget import CurvesPlot
+from tui.screens.compare import CompareScreen
+from tui.widgets.compare_table import CompareTable
 from tui.widgets.figures import Figures
 from tui.widgets.status import Status
 from tui.widgets.trial_list import TrialList
@@ -221,5 +224,25 @@ def test_the_end_says_the_verdict_against_the_parent(places: Path) -> None:
         assert expected in console.words and any(expected in toast for toast in console.toasts)
         assert any("were used to choose among 2 trials" in toast for toast in console.toasts)
         assert console.app.workbench.query_one(Figures).values.verdict.startswith("+0.00 points")
+
+    run(places, steps)
+
+
+def test_a_training_elsewhere_grows_in_a_comparison(
+    places: Path, digits: Dataset, elsewhere: subprocess.Popen[bytes]
+) -> None:
+    made = make_trial(places, digits)
+
+    async def steps(console: Console) -> None:
+        await console.until(lambda: len(console.app.lookout.feed.seen) > 1)
+        (theirs,) = (name for name in console.app.lookout.feed.seen if name != made.id)
+        await console.app.push_screen(CompareScreen([made.id, theirs]))
+        plot, table = console.find(CurvesPlot), console.find(CompareTable)
+        await console.until(lambda: plot._overlays and plot._overlays[1].history)
+        before = len(plot._overlays[1].history)
+        await console.until(lambda: len(plot._overlays[1].history) > before + 3)
+        elsewhere.send_signal(signal.SIGKILL)
+        elsewhere.wait()
+        await console.until(lambda: any(row.values[1:] == ("interrupted",) for row in table._rows))
 
     run(places, steps)

@@ -15,7 +15,7 @@ from core.trials.store import find_trial
 from core.trials.trial import Trial
 from core.verdict import last_epoch, mcnemar
 from tui.plot.curves import Run, overlay_sign, short_title
-from tui.runs import read_shown
+from tui.runs import Shown, read_shown
 from tui.widgets.compare_table import TableRow
 from tui.widgets.pictures import Picture
 from tui.words import duration, percent
@@ -66,9 +66,14 @@ def find_trials(home: Path, names: list[str]) -> tuple[Trial, ...]:
     return tuple(find_trial(home, name) for name in names)
 
 
-def read_curves(trials: tuple[Trial, ...]) -> tuple[Run, ...]:
-    """Return the curves of all trials, also of those without any epoch: their place is their sign."""
-    return tuple(read_shown(trial).run for trial in trials)
+def read_curves(trials: tuple[Trial, ...]) -> tuple[Shown, ...]:
+    """Return what is shown of all trials, also of those without any epoch: their place is their sign."""
+    return tuple(read_shown(trial) for trial in trials)
+
+
+def read_on(shown: tuple[Shown, ...]) -> tuple[Shown, ...]:
+    """Return what is shown of trials by now; only later epochs are read."""
+    return tuple(read_shown(each.trial, each.watched) for each in shown)
 
 
 def read_comparison(trials: tuple[Trial, ...]) -> Comparison:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, on
@@ -24,11 +21,11 @@ from core.trials.trial import Trial
 from core.verdict import EXPLAINED
 from tui.actions import bindings
 from tui.comparing import (
-    PairImages,
     find_trials,
     load_images,
     read_comparison,
     read_curves,
+    read_on,
     read_pair,
     table_rows,
     titles_of,
@@ -39,14 +36,14 @@ from tui.plot.widget import CurvesPlot
 from tui.safe import safe
 from tui.screens.page import Page, tab_line
 from tui.widgets.compare_table import CompareTable
+from tui.widgets.pair_pictures import PairPictures
 from tui.widgets.pairs import Pairs
-from tui.widgets.pictures import Picture, Pictures
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from core.trials.store import Listed
     from tui.app import TrialbookApp
+    from tui.feed import Feed
+    from tui.runs import Shown
 
 _PANELS = {"curves": "Curves", "table": "Results and settings", "pairs": "Verdicts", "pictures": "Images"}
 _TITLE = 24  # characters of a trial's name
@@ -54,16 +51,8 @@ _EXPLAINING = 50  # rows of the terminal from which there is room to explain the
 _TWO = (110, 28)  # columns and rows from which all panels are shown at once
 
 
-@dataclass(frozen=True, slots=True)
-class _Curves:
-    """What the first worker has read: the trials and their curves."""
-
-    trials: tuple[Trial, ...]
-    runs: tuple[Run, ...]
-
-
 class CompareScreen(Page):
-    """Reads the trials in workers; each panel is filled as soon as there is something to show in it."""
+    """Reads the trials in workers, and reads on where they are being trained; each panel is filled when it can be."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("comparison")]
     DEFAULT_CSS = """
@@ -83,19 +72,16 @@ class CompareScreen(Page):
     CompareScreen CompareTable { height: 1fr; }
     CompareScreen .words { padding: 0 1; height: auto; }
     CompareScreen #table-words { height: 2; color: $text-muted; }
-    CompareScreen #pictures-words { max-height: 3; text-style: bold; }
     """
 
     def __init__(self, trial_ids: list[str]) -> None:
         """Make the screen, which reads these trials as soon as it is shown."""
         super().__init__()
         self._ids = trial_ids
-        self._trials: tuple[Trial, ...] = ()
         self._comparison: Comparison | None = None
-        self._pair: PairImages | None = None
-        self._shown_side = 1  # of the pair, whose own right images are shown
-        self._images: NDArray[np.uint8] | None = None
-        self._image_problem = ""
+        self._shown: tuple[Shown, ...] = ()
+        self._listed: dict[str, Listed] = {}  # what is shown of the trials, as a list has it
+        self._is_behind = False  # whether they have changed since that is being read
         self._current = "curves"
         self._is_alone = False
         self._workers: dict[str, Worker[Any]] = {}
@@ -111,7 +97,7 @@ class CompareScreen(Page):
                 yield from _panel("table", CompareTable("table"), Static(id="table-words", classes="words"))
             with Vertical(id="compare-right"):
                 yield from _panel("pairs", Pairs("pairs"), Static(id="pairs-words", classes="words"))
-                yield from _panel("pictures", Pictures("pictures"), Static(id="pictures-words", classes="words"))
+                yield PairPictures()
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -119,16 +105,41 @@ class CompareScreen(Page):
         plot.empty = "reading the curves …"
         plot.focus()
         self._read()
+        self._trialbook.lookout.changed.subscribe(self, self._follow)
+
+    @property
+    def _trialbook(self) -> TrialbookApp:
+        return cast("TrialbookApp", self.app)
 
     def _read(self) -> None:
         """Read the curves, and, when they are drawn, all else."""
-        home, ids = cast("TrialbookApp", self.app).home, self._ids
-        self._comparison = self._pair = None
-        self._images, self._image_problem = None, ""
+        home, ids = self._trialbook.home, self._ids
+        self._comparison, self._shown, self._is_behind = None, (), False
+        self._listed = self._listed_now(self._trialbook.lookout.feed)
+        self._pictures.clear()
         self._say_title([])
-        self._work("curves", partial(_read_curves, home, ids))
+        self._work("curves", lambda: read_curves(find_trials(home, ids)))
 
-    def _work(self, name: str, work: partial[Any]) -> None:
+    def _listed_now(self, feed: Feed) -> dict[str, Listed]:
+        return {name: feed.seen[name].listed for name in self._ids if name in feed.seen}
+
+    def _follow(self, feed: Feed) -> None:
+        """Read on in trials that go on, whoever trains them; all else that is shown of them is read anew."""
+        now = self._listed_now(feed)
+        if all(self._listed.get(name) is listed for name, listed in now.items()):
+            return
+        self._listed = now
+        if self._is_reading:
+            self._is_behind = True
+        elif self._shown:
+            shown = self._shown
+            self._work("curves", lambda: read_on(shown))
+
+    @property
+    def _is_reading(self) -> bool:
+        return any(not self._workers[name].is_finished for name in ("curves", "all") if name in self._workers)
+
+    def _work(self, name: str, work: Callable[[], Any]) -> None:
         self._workers[name] = self.run_worker(
             work, name=name, group=name, thread=True, exclusive=True, exit_on_error=False
         )
@@ -142,8 +153,8 @@ class CompareScreen(Page):
             take: dict[str, Callable[[Any], None]] = {
                 "curves": self._take_curves,
                 "all": self._take,
-                "pair": self._take_pair,
-                "images": self._take_images,
+                "pair": self._pictures.show_pair,
+                "images": self._pictures.show_images,
             }
             take[name](event.worker.result)
         elif event.state is WorkerState.ERROR:
@@ -152,18 +163,23 @@ class CompareScreen(Page):
             if name in ("curves", "all"):
                 self._say_remarks([text], "✗", "$text-error")
             elif name == "images":
-                self._image_problem = text
-                self._show_pictures()
+                self._pictures.show_images(None, text)
             else:
-                self._say_picture(text)
+                self._pictures.say(text)
 
     # what is shown
 
-    def _take_curves(self, read: _Curves) -> None:
-        self._trials = read.trials
-        self.query_one(CurvesPlot).show(Run(f"{len(read.runs)} trials", (), 0), overlays=read.runs)
-        self._say_title([short_title(run, _TITLE) for run in read.runs])
-        self._work("all", partial(read_comparison, read.trials))
+    def _take_curves(self, shown: tuple[Shown, ...]) -> None:
+        self._shown = shown
+        runs = tuple(each.run for each in shown)
+        self.query_one(CurvesPlot).show(Run(f"{len(runs)} trials", (), 0), overlays=runs)
+        self._say_title([short_title(run, _TITLE) for run in runs])
+        trials = self._trials
+        self._work("all", lambda: read_comparison(trials))
+
+    @property
+    def _trials(self) -> tuple[Trial, ...]:
+        return tuple(each.trial for each in self._shown)
 
     def _say_title(self, titles: list[str]) -> None:
         plot = self.query_one(CurvesPlot)
@@ -185,6 +201,10 @@ class CompareScreen(Page):
         self.query_one(Pairs).show(comparison.verdicts, len(comparison.columns))
         self.refresh_bindings()
         self._arrange()
+        if self._is_behind:
+            self._is_behind = False
+            shown = self._shown
+            self._work("curves", lambda: read_on(shown))
 
     @on(CompareTable.Moved)
     def _row_moved(self) -> None:
@@ -199,15 +219,16 @@ class CompareScreen(Page):
     @on(Pairs.Moved)
     def _pair_moved(self) -> None:
         """Say how the two compare, and find their images."""
-        self._pair = None
         if self._comparison is None:
             return
         self._say_pair(self._comparison)
-        pair = self.query_one(Pairs).pair
+        pair, trials = self.query_one(Pairs).pair, self._trials
+        if self._pictures.pair is not None and self._pictures.pair.pair != pair:
+            self._pictures.show_pair(None)
         if self._comparison.verdicts.get(pair) is None:
-            self._show_pictures()
+            self._pictures.show_pair(None)
         else:
-            self._work("pair", partial(read_pair, self._trials, pair))
+            self._work("pair", lambda: read_pair(trials, pair))
 
     def _say_pair(self, comparison: Comparison) -> None:
         """Write the verdict on the selected pair, and what it means where there is room."""
@@ -225,59 +246,21 @@ class CompareScreen(Page):
             lines.append(Content.styled(EXPLAINED, "$text-muted"))
         self.query_one("#pairs-words", Static).update(Content("\n").join(lines))
 
-    def _take_pair(self, pair: PairImages) -> None:
-        self._pair, self._shown_side = pair, 1
-        self._show_pictures()
-
     # the images
 
     def _load_images(self) -> None:
         """Load the images, once, as soon as their panel is to be seen."""
-        if self._images is None and not self._image_problem and self._trials and "images" not in self._workers:
-            load = cast("TrialbookApp", self.app).load_dataset
-            self._work("images", partial(load_images, self._trials[0], load))
+        if self._pictures.is_waiting and self._shown and "images" not in self._workers:
+            first, load = self._trials[0], self._trialbook.load_dataset
+            self._work("images", lambda: load_images(first, load))
 
-    def _take_images(self, images: NDArray[np.uint8]) -> None:
-        self._images = images
-        self._show_pictures()
-
-    def _show_pictures(self) -> None:
-        """Show the images that only one of the pair has right, or say why there are none."""
-        import numpy as np  # noqa: PLC0415 - start time
-
-        pair, side, pictures = self._pair, self._shown_side, self.query_one(Pictures)
-        panel = self.query_one("#pictures-panel")
-        none, nowhere = np.empty((0, 1, 8, 8), dtype=np.uint8), partial(Picture, "", "", 0.0)
+    @on(PairPictures.Shown)
+    def _pictures_shown(self) -> None:
         self.refresh_bindings()
-        if pair is None:
-            panel.border_title, panel.border_subtitle = _PANELS["pictures"], ""
-            pictures.show(none, (), lambda _index: nowhere(), empty="these two cannot be compared")
-            return
-        count, other = len(pair.only[side]), len(pair.only[1 - side])
-        sign, other_sign = overlay_sign(pair.pair[side]), overlay_sign(pair.pair[1 - side])
-        panel.border_title = f"{sign} right, {other_sign} wrong: {count:,}"
-        panel.border_subtitle = f"x: {other_sign} right, {sign} wrong: {other:,}"
-        if self._images is None:
-            waiting = "the images cannot be shown" if self._image_problem else "loading the images …"
-            pictures.show(none, (), lambda _index: nowhere(), empty=waiting)
-            self._say_picture(self._image_problem)
-            return
-        empty = f"there is no image that {sign} has right and {other_sign} has wrong"
-        pictures.show(self._images, pair.only[side], lambda index: pair.picture(index, side), empty=empty)
 
-    @on(Pictures.Moved)
-    def _picture_moved(self) -> None:
-        """Say what the two make of the image under the cursor."""
-        index, pair = self.query_one(Pictures).index, self._pair
-        if index is None or pair is None:
-            self._say_picture(self._image_problem)
-            return
-        names = [pair.classes[int(values[index])] for values in (pair.labels, *pair.predicted)]
-        taken = (f"{overlay_sign(pair.pair[at])} takes it for {names[1 + at]}" for at in (0, 1))
-        self._say_picture(f"image {index:,} is {names[0]}: {', '.join(taken)}")
-
-    def _say_picture(self, text: str) -> None:
-        self.query_one("#pictures-words", Static).update(safe(text))
+    @property
+    def _pictures(self) -> PairPictures:
+        return self.query_one(PairPictures)
 
     # panels and keys
 
@@ -342,12 +325,11 @@ class CompareScreen(Page):
         """Offer to swap the images only where there are some, and more room only where there is."""
         if action == "alone":
             return not self._is_small
-        return action != "swap" or self._pair is not None
+        return action != "swap" or self._pictures.pair is not None
 
     def action_swap(self) -> None:
         """Show the images that only the other one of the two has right."""
-        self._shown_side = 1 - self._shown_side
-        self._show_pictures()
+        self._pictures.swap()
 
     @on(CurvesPlot.OverlayAsked)
     def action_trials(self) -> None:
@@ -375,8 +357,3 @@ def _panel(name: str, *content: Widget) -> ComposeResult:
             panel.border_title += ": row against column"
             panel.border_subtitle = "+ better  - worse  ≈ within chance"
         yield from content
-
-
-def _read_curves(home: Path, ids: list[str]) -> _Curves:
-    trials = find_trials(home, ids)
-    return _Curves(trials, read_curves(trials))

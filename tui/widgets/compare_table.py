@@ -76,15 +76,18 @@ class CompareTable(ScrollView):
         self._cursor = self._first = 0
 
     def show(self, titles: Sequence[str], rows: Sequence[TableRow]) -> None:
-        """Show lines under the titles of the columns."""
+        """Show lines under the titles of the columns; under the same titles the cursor stays on its line."""
+        before = self.row.label if self.row is not None and tuple(titles) == self._titles else None
         self._titles, self._rows = tuple(titles), tuple(rows)
-        self._cursor = self._first = 0
+        at = next((at for at, row in enumerate(rows) if row.label == before), 0)
+        if not at:
+            self._cursor = self._first = 0
+            self.scroll_to(y=0, animate=False, force=True)
         self._label_width = min(max((cell_len(row.label) for row in rows), default=0), _LONGEST_LABEL)
         self._measure()
         self.virtual_size = Size(0, len(self._rows) + 1)
-        self.scroll_to(y=0, animate=False, force=True)
         self.refresh()
-        self._move(0)
+        self._move(at)
 
     @property
     def row(self) -> TableRow | None:

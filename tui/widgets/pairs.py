@@ -58,9 +58,10 @@ class Pairs(Widget, can_focus=True):
 
     def show(self, verdicts: Mapping[tuple[int, int], Verdict | None], count: int) -> None:
         """Show the verdicts on the pairs of so many trials; None: they cannot be compared."""
+        pair = self.pair if count == self._count else (0, 1)
         self._verdicts, self._count = verdicts, count
         self.styles.height = count  # the headings, and a line for every trial but the first
-        self._go(0, 1)
+        self._go(*pair)
 
     def _go(self, first: int, second: int) -> None:
         second = min(max(second, 1), self._count - 1)

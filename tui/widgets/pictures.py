@@ -117,6 +117,12 @@ class Pictures(ScrollView):
         self._measure()
         self.post_message(self.Moved())
 
+    def go_to(self, index: int) -> None:
+        """Put the cursor on the image of a position in the test set, if it is among those that are shown."""
+        at = next((at for at, each in enumerate(self.indices) if int(each) == index), None)
+        if at is not None:
+            self._move(at)
+
     @property
     def index(self) -> int | None:
         """The position in the test set of the image under the cursor; None where there is none."""
