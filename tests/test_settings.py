@@ -316,3 +316,16 @@ def test_arrow_keys_stay_in_the_range_and_come_back() -> None:
         1e-3,
     ]
     assert FIELDS["model.hidden.*.dropout"].stepped(0.25, up=True) == 0.3
+
+
+def test_a_decay_is_stepped_by_its_nines() -> None:
+    decay, value = FIELDS["training.ema_decay"], 0.0
+    passed = [0.0, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999, 0.99995]
+    for expected in passed[1:]:
+        value = decay.stepped(value, up=True)
+        assert value == expected
+    for expected in passed[-2::-1]:
+        value = decay.stepped(value, up=False)
+        assert value == expected
+    assert [decay.stepped(0.997, up=up) for up in (True, False)] == [0.998, 0.995]
+    assert [decay.stepped(0.5, up=up) for up in (True, False)] == [0.9, 0.0]

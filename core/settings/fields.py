@@ -16,17 +16,21 @@ from typing import Any, Literal
 Rule = Callable[[Any, Mapping[str, Any]], str]
 """Takes a value and the right ones among those declared before it; returns what it must be, or "" if it is right."""
 
+_NEARLY = 1e-5
+"""By how much of itself a number may be off a step and still count as on it: 1 - 0.9999999 is not quite 1e-7."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """How one press of an arrow key changes a number.
 
     Attributes:
-        kind: "add" the amount, go through the "decades" 1-2-5-10, or "double" and halve.
+        kind: "add" the amount, go through the "decades" 1-2-5-10, "double" and halve, or through "nines": 0.9, 0.95,
+            0.98, 0.99, 0.995, ..., whose distances from 1 are decades.
         amount: What is added; for the other kinds, where stepping up from zero begins.
     """
 
-    kind: Literal["add", "decades", "double"]
+    kind: Literal["add", "decades", "double", "nines"]
     amount: float
 
     def up(self, value: float) -> float:
@@ -37,7 +41,9 @@ class Step:
             return self.amount
         if self.kind == "double":
             return value * 2
-        return next(mark for mark in _decades(value) if mark > value * (1 + 1e-9))
+        if self.kind == "nines":
+            return _tidy(1 - _below(1 - value))
+        return _above(value)
 
     def down(self, value: float) -> float:
         """Return the next smaller value."""
@@ -47,7 +53,17 @@ class Step:
             return 0.0
         if self.kind == "double":
             return value / 2
-        return next(mark for mark in reversed(_decades(value)) if mark < value * (1 - 1e-9))
+        if self.kind == "nines":
+            return _tidy(1 - _above(1 - value))
+        return _below(value)
+
+
+def _above(value: float) -> float:
+    return next(mark for mark in _decades(value) if mark > value * (1 + _NEARLY))
+
+
+def _below(value: float) -> float:
+    return next(mark for mark in reversed(_decades(value)) if mark < value * (1 - _NEARLY))
 
 
 def _decades(value: float) -> list[float]:

@@ -282,6 +282,7 @@ class TrainingSettings(Part):
         "themselves, such as 0.999; 0: off.",
         ge=0,
         lt=1,
+        step=Step("nines", 0.9),
     )
     early_stopping_patience: int = setting(
         0,
