@@ -173,6 +173,30 @@ def test_the_trash_restores_and_empties(home: Path) -> None:
     assert trials(home) == [root, child] and not last.directory.exists()
 
 
+def test_undo_after_the_trash_brings_back_what_is_still_in_it(home: Path) -> None:
+    _, child, last = trials(home)
+
+    async def steps(console: Console) -> None:
+        for left in (2, 1):
+            await console.press("d", "enter")
+            await console.until(lambda left=left: len(shown(console)) == left)
+        await console.press("T")
+        await console.until(lambda: len(console.find(TrialList).rows) == 2)
+        await console.press("down", "u")  # the one that was deleted last
+        assert [row.key for row in console.find(TrialList).rows] == [last.id]
+        await console.until(lambda: len(trashed(home)) == 1)
+        await console.press("escape")
+        await console.until(lambda: len(shown(console)) == 2)
+        await console.press("u")
+        await console.until(lambda: len(shown(console)) == 3)
+        await console.idle()
+        assert not trashed(home) and "✗" not in console.text
+        assert not console.app.screen.check_action("undo", ())
+
+    in_history(home, steps)
+    assert child in trials(home)
+
+
 def test_a_trial_goes_to_a_file_and_comes_back(home: Path, tmp_path: Path) -> None:
     last, file = trials(home)[-1], tmp_path / "out.trialbook"
     accuracy = last.summary()["last"]["test_accuracy"]

@@ -212,7 +212,7 @@ ACTIONS = (
     Action("history.trash", "history", "T", "trash", "Trash", "see what was deleted: restore it, or empty the trash"),
     Action("history.export", "history", "x", "export", "Export", "write the trial to a file, for another home"),
     Action("history.import", "history", "i", "import", "Import", "add a trial from a file that was exported"),
-    Action("trash.restore", "trash", "enter", "restore", "Restore", "move the trial back into the history", 10),
+    Action("trash.restore", "trash", "enter,u", "restore", "Restore", "move the trial back into the history", 10),
     Action("trash.empty", "trash", "E", "empty", "Empty", "remove all that is in the trash for good", 11),
     Action("evaluation.next", "evaluation", "tab", "next_panel", "Panel", "go to the next panel", 20),
     Action("evaluation.previous", "evaluation", "shift+tab", "previous_panel", "Panel", "go to the panel before"),

@@ -168,6 +168,11 @@ def trashed(home: Path) -> list[Trial]:
     return [Trial(trash / name) for name in names]
 
 
+def is_trashed(home: Path, name: str) -> bool:
+    """Return whether a directory of that name is in the trash."""
+    return (home / DIRECTORY / TRASH / name).is_dir()
+
+
 def restore_trial(home: Path, trial_id: str) -> Trial:
     """Move a trial from the trash back to where it was.
 

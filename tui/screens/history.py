@@ -15,6 +15,7 @@ from textual.worker import Worker, WorkerState
 
 from core.errors import TrialbookError
 from core.text import printable
+from core.trials.upkeep import is_trashed
 from tui.actions import bindings
 from tui.feed import Feed
 from tui.safe import safe
@@ -100,7 +101,9 @@ class HistoryScreen(Page):
         self._take(self.trialbook.lookout.feed)
 
     def on_screen_resume(self) -> None:
-        """Have the trials looked at, now and whenever the screen is in front again."""
+        """Have the trials looked at, now and whenever the screen is in front again, as after the trash."""
+        self._trashed = [name for name in self._trashed if is_trashed(self.trialbook.home, name)]
+        self.refresh_bindings()
         self.trialbook.lookout.look()
 
     # what is shown

@@ -177,9 +177,11 @@ class TrashScreen(Page):
 
     @on(TrialList.Opened)
     def action_restore(self) -> None:
-        """Move the selected trial back into the history."""
-        row, home = self.query_one(TrialList).row, cast("TrialbookApp", self.app).home
+        """Move the selected trial back into the history; the next key is about the next one."""
+        trials, home = self.query_one(TrialList), cast("TrialbookApp", self.app).home
+        row = trials.row
         if row is not None:
+            trials.set_rows([each for each in trials.rows if each is not row])
             self.run_worker(lambda: restore(home, row.key), name="restore", thread=True, exit_on_error=False)
 
     def action_empty(self) -> None:
