@@ -25,6 +25,7 @@ from tui.widgets.figures import Figures
 from tui.widgets.network import Network
 from tui.widgets.panel import FiguresScroller, Scroller
 from tui.widgets.settings_form import SettingsForm
+from tui.widgets.trial_list import TrialList
 
 RATE = "training.learning_rate"
 
@@ -197,6 +198,16 @@ def test_wrong_input_is_marked_with_its_reason_and_start_is_refused(places: Path
         assert settings_of(console) == Settings() and not console.app.edits.draft.wrong
 
     run(places, steps, WIDE)
+
+
+def test_the_newest_presets_stand_first(places: Path) -> None:
+    async def steps(console: Console) -> None:
+        await console.press("b")
+        await console.idle()
+        names = [row.key for row in console.find(TrialList).shown]
+        assert names == ["best-mlp", *(f"trial-{number}" for number in range(25, -1, -1)), "digits"]
+
+    run(places, steps, (80, 24))
 
 
 def test_a_preset_is_chosen_and_its_values_are_shown_beside_changes(places: Path) -> None:

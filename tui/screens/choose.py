@@ -178,11 +178,10 @@ def _preset_row(preset: Preset) -> Row:
     settings = preset.settings
     accuracy = None if preset.reported_accuracy is None else 100 * preset.reported_accuracy
     hidden = widths_text(settings)
-    number = int(preset.name.rpartition("-")[2]) if preset.name.startswith("trial-") else -1
     pairs: dict[str, tuple[str, SortValue]] = {
         "★": ("", None),
         "trial": (f"{preset.name}: {preset.about}", preset.name),
-        "started": ("preset", f" {number:03}"),
+        "started": ("preset", f" {_place(preset.name):03}"),
         "best %": ("-" if accuracy is None else f"{accuracy:.2f}", preset.reported_accuracy),
         "epochs": (str(settings.training.epochs), None),
         "status": ("preset", "preset"),
@@ -196,3 +195,11 @@ def _preset_row(preset: Preset) -> Row:
         sort=tuple(value for _, value in shown),
         search=f"preset {preset.name} {preset.about} {hidden} {settings.data.source}".lower(),
     )
+
+
+def _place(name: str) -> int:
+    """Return a preset's place where trials are sorted by time: the reference history, and what was made after it."""
+    number, after = name.removeprefix("trial-"), all_presets()[name].after
+    if number.isdecimal():
+        return 1 + int(number)
+    return 1 + _place(after) if after is not None else 0
