@@ -17,6 +17,7 @@ import pytest
 import torch
 from syrupy.assertion import SnapshotAssertion
 
+from core.control import Control
 from core.data.dataset import Dataset
 from core.early_stopping import best_epoch
 from core.epoch import Epoch
@@ -104,12 +105,11 @@ class History:
     def add(self, settings: Settings, name: str, note: str, *, parent: str | None, epochs: int, floor: float) -> str:
         """Write a trial with so many epochs; return its id."""
         about = About(name, note)
-        trial = writer.TrialWriter(
+        labels = self._data.test.labels.numpy().astype("u1").tobytes()
+        trial = writer.new_writer(
             self._home,
-            settings,
-            RAN_ON,
-            about,
-            test_labels=self._data.test.labels.numpy().astype("u1").tobytes(),
+            writer.First(settings, RAN_ON, about, labels),
+            Control(),
             parent=parent,
             changes=changes_since_parent(self._home, parent, settings),
             parameters=51_594,
@@ -120,7 +120,7 @@ class History:
         for count in range(1, epochs + 1):
             best = best_epoch(history[:count])
             assert best is not None
-            trial.write_epoch(EpochFinished(history[count - 1], best, weights, predictions))
+            trial.write_epoch(EpochFinished(history[count - 1], best, weights, predictions, weights))
         ended = "finished" if epochs == settings.training.epochs else "stopped"
         last = history[-1] if history else None
         trial.finish(Outcome(ended, "" if ended == "finished" else "stopped in epoch 1", last, best_epoch(history)))

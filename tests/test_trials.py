@@ -30,7 +30,7 @@ from core.trials.history import append, epoch_line, read_history
 from core.trials.store import find_trial, list_trials
 from core.trials.trial import About, Trial
 from core.trials.upkeep import write_about
-from core.trials.writer import TrialWriter
+from core.trials.writer import First, new_writer
 from core.verdict import Verdict
 from core.weights import read_weights
 
@@ -124,7 +124,10 @@ def test_a_trial_has_all_its_files(small: Settings, digits: Dataset, home: Path)
     assert sorted(path.name for path in trial.directory.iterdir()) == [
         "about.json",
         "best.pt",
+        "best_checkpoint.safetensors",
+        "checkpoint.safetensors",
         "history.jsonl",
+        "lock",
         "model.pt",
         "predictions",
         "ran_on.json",
@@ -189,20 +192,18 @@ def test_a_summary_never_exceeds_two_kilobytes(
     layers = [{"width": width} for width in widths]
     settings = make_settings({"data": {"source": source}, "model": {"hidden": layers}})
     wide = dataclasses.replace(EPOCH, epoch=10**5, train_cost=-1.234567890123e-300, validation_accuracy=1 / 3)
-    writer = TrialWriter(
+    writer = new_writer(
         tmp_path_factory.mktemp("home"),
-        settings,
-        {"data": {"fingerprint": "0" * 64, "test_images": 10**9}},
-        About(),
-        test_labels=b"",
+        First(settings, {"data": {"fingerprint": "0" * 64, "test_images": 10**9}}, About(), b""),
+        Control(),
         parent="20261124-111111-00aaaa",
         changes=differences(Settings(), settings),
         parameters=10**15,
         best_by="validation cost",
     )
     weights = {"linear1.weight": torch.zeros(1)}
-    event = EpochFinished(wide, best=wide, weights=weights, predictions=np.zeros(1, dtype=np.uint8))
-    writer.write_epoch(event)
+    event = EpochFinished(wide, best=wide, weights=weights, predictions=np.zeros(1, dtype=np.uint8), state=weights)
+    assert writer.write_epoch(event)
     writer.finish(Outcome("failed", source * 10, wide, wide), Verdict(10**9, 10**9, 10**9, 1 / 3))
     assert (writer.trial.directory / "summary.json").stat().st_size <= 2000
 

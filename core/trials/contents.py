@@ -25,9 +25,9 @@ from core.text import printable, strict_json
 from core.trials.archive import BEST_TENSORS, LAST_TENSORS, Members, UnsoundError
 from core.trials.history import parse_history
 from core.trials.store import is_id
+from core.trials.summary import LONGEST_CHANGES, figures, shortened, summary_of_settings
 from core.trials.trial import ABOUT, HISTORY, PREDICTIONS, RAN_ON, SETTINGS, SUMMARY, TEST_LABELS, About, about_of
 from core.trials.upkeep import checked_about
-from core.trials.writer import LONGEST_CHANGES, figures, shortened, summary_of_settings
 from core.verdict import verdict_from
 
 _STATUSES = ("finished", "stopped", "failed", "interrupted")

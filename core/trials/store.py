@@ -41,17 +41,23 @@ class Listed:
     status: str
 
 
-def new_directory(home: Path) -> Path:
+def new_directory(home: Path, wanted: str = "") -> Path:
     """Make the directory of a new trial, whose name no other trial has.
+
+    Args:
+        home: The directory with `saved_models/` in it.
+        wanted: The id it should have; another one of the same time if that is taken. "": one of now.
 
     Raises:
         TrialError: It cannot be made.
     """
     parent = home / DIRECTORY
+    own = wanted
     while True:
         now = datetime.now()
         # down to the hundredth of a second, so that trials made by a script one after the other stay in their order
-        path = parent / _with_letters(f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 10_000:02}")
+        path = parent / (own or _with_letters(f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 10_000:02}"))
+        own = other_id(wanted) if wanted else ""
         try:
             parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
