@@ -19,7 +19,14 @@ from core.data.batches import TrainingBatches, split_validation
 from core.data.catalog import class_type
 from core.data.dataset import Dataset, ImageSet
 from core.data.normalize import make_normalizer
-from core.device import available_memory, choose_device, matmul_precision, memory_errors_explained, synchronize
+from core.device import (
+    available_memory,
+    choose_device,
+    device_errors_explained,
+    less_memory,
+    matmul_precision,
+    synchronize,
+)
 from core.early_stopping import best_epoch, epochs_without_improvement
 from core.epoch import Epoch
 from core.errors import DivergedError, StateError, TrainingError
@@ -62,7 +69,8 @@ class Trainer:
         self.device = choose_device(settings.training)
         _check_memory(settings, data, self.device)
         self.history: list[Epoch] = []
-        with memory_errors_explained():
+        self._advice = lambda: less_memory(settings, data.shape, self.device)
+        with device_errors_explained(self._advice):
             self._prepare(settings, data)
 
     def _prepare(self, settings: Settings, data: Dataset) -> None:
@@ -146,7 +154,7 @@ class Trainer:
                 return self.outcome("finished", f"early stopping: {self.best_by} did not improve for {waited} epochs")
             if epoch > first and (control.finishing or control.stopping):
                 return self.outcome("stopped", f"stopped after epoch {epoch - 1}")
-            with memory_errors_explained():
+            with device_errors_explained(self._advice):
                 finished = yield from self._epoch(epoch, control)
             if finished is None:
                 return self.outcome("stopped", f"stopped in epoch {epoch}")
@@ -300,7 +308,7 @@ def _check_memory(settings: Settings, data: Dataset, device: torch.device) -> No
     if needed > available:
         raise TrainingError(
             f"training needs about {needed / 1e9:,.1f} GB of memory, but only {available / 1e9:,.1f} GB are available: "
-            "choose narrower hidden layers or a smaller batch size"
+            + less_memory(settings, data.shape, device)
         )
 
 

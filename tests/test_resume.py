@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import torch
 
 from core import Control, EpochFinished, Finished, Settings, Started, branch, change_settings, resume, train
 from core.data.dataset import Dataset
-from core.errors import StateError, TrialbookError, TrialError
+from core.errors import StateError, TrainingError, TrialbookError, TrialError
+from core.size import fitting_batch_size, size_of
 from core.trials.trial import Trial
 from core.weights import read_weights
 
@@ -311,3 +313,53 @@ def test_a_removed_directory_ends_no_training_and_the_trial_is_saved_elsewhere(
     assert (saved.directory / "predictions").read_bytes() == (whole.directory / "predictions").read_bytes()
     assert saved.about().name == "kept"
     assert saved.summary()["status"] == "finished"
+
+
+def out_of_memory(*_: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+def lost_device(*_: object) -> None:
+    raise RuntimeError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be ...")
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (out_of_memory, "memory ran out: a batch size of 64 would fit, or choose narrower hidden layers"),
+        (lost_device, r"the GPU failed \(CUDA error: an illegal .*\); start Trialbook anew and resume the trial"),
+    ],
+)
+def test_what_goes_wrong_on_the_device_is_one_line_and_the_last_epoch_is_safe(
+    fault: Callable[..., None],
+    told: str,
+    small: Settings,
+    digits: Dataset,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = change_settings(small, {"training.epochs": 3, "training.batch_size": 100})
+    whole = finish(train(settings, digits, home=home))
+    events = train(settings, digits, home=home)
+    started = next(events)
+    assert isinstance(started, Started)
+    next(event for event in events if isinstance(event, EpochFinished))
+    with monkeypatch.context() as patched:
+        patched.setattr("core.optimizer.PenalizedOptimizer.step", fault)
+        with pytest.raises(TrainingError, match=told):
+            list(events)
+    assert started.trial.summary()["status"] == "failed"
+    assert re.search(told, started.trial.summary()["reason"])
+    finish(resume(started.trial, digits))
+    assert_equal(started.trial, whole)
+
+
+def test_the_batch_size_that_would_fit_is_the_largest_one(digits: Dataset) -> None:
+    wide = change_settings(Settings(), {"model.hidden": "4096-4096", "training.batch_size": 1000})
+    needs = {
+        size: size_of(change_settings(wide, {"training.batch_size": size}), digits.shape).memory.total
+        for size in (256, 512)
+    }
+    assert fitting_batch_size(wide, digits.shape, needs[512]) == 512
+    assert fitting_batch_size(wide, digits.shape, needs[512] - 1) == 256
+    assert fitting_batch_size(wide, digits.shape, 1_000_000) is None

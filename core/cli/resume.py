@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 
 import click
 
 from core.cli.options import Chosen
-from core.cli.output import loading_progress, say
+from core.cli.output import loading_progress, remark, say
 from core.cli.reporting import report, report_json, save_elsewhere, signals
 from core.control import Control
 from core.errors import TrialError
+from core.process import is_alive
 from core.settings import change_settings, differences
-from core.trials.lease import Request, ask
+from core.trials.lease import BEAT, Request, ask
+from core.trials.lock import last_beat
 from core.trials.store import find_trial, listed_trial
 from core.trials.trial import Trial
+
+_WAIT = 5 * BEAT  # seconds
 
 
 @click.command()
@@ -33,7 +38,7 @@ def resume(home: Path, text: str, epochs: int | None, as_json: bool) -> int:
     TRIAL is an id or its beginning or end, a name, a trial's directory, or "last".
     """
     trial = find_trial(home, text)
-    if listed_trial(trial).status == "running":
+    if listed_trial(trial).status == "running" and not _has_fallen_silent(trial):
         _resume_elsewhere(trial, epochs)
         return 0
     settings = trial.settings()
@@ -50,6 +55,17 @@ def resume(home: Path, text: str, epochs: int | None, as_json: bool) -> int:
         finished = report_json(events) if as_json else report(events, chosen, data.shape, trial.directory.parent.parent)
     save_elsewhere(finished)
     return 128 + received[0] if received else 0
+
+
+def _has_fallen_silent(trial: Trial) -> bool:
+    """Return whether a trial that another host began to train gives no sign of life any more."""
+    process = trial.ran_on().get("process")
+    if not isinstance(process, dict) or is_alive(process) is not None:
+        return False
+    remark(f"{trial.id} was begun on another host: waiting {_WAIT:.0f} s for a sign of life")
+    before = last_beat(trial.directory)
+    time.sleep(_WAIT)
+    return last_beat(trial.directory) == before
 
 
 def _resume_elsewhere(trial: Trial, epochs: int | None) -> None:

@@ -73,7 +73,8 @@ def contents_of(members: Members) -> Contents:
     """
     settings = _settings(members)
     ran_on = _object(members, RAN_ON)
-    ran_on.pop("process", None)  # whatever it names, it does not train this copy
+    for name in ("process", "before"):
+        ran_on.pop(name, None)  # whatever they name, it does not train this copy
     shape = shape_of(ran_on)
     history = _history(members)
     if len(history) > settings.training.epochs:
@@ -220,6 +221,7 @@ def _summary(
         "parent": None if parent is None else shortened(str(parent), _LONGEST_WORD),
         "changes": shortened(str(given.get("changes", "")), LONGEST_CHANGES),
         **summary_of_settings(settings, data),
+        "branched_at": branched if _is_count(branched := given.get("branched_at")) else None,
         "parameters": size_of(settings, shape).parameters,
         "best_by": "validation cost" if settings.data.validation_split else "test cost",
         # rounded after every epoch, as the writer does it

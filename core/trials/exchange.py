@@ -71,7 +71,7 @@ def _members(trial: Trial) -> dict[str, bytes]:
     history, problems = trial.history()
     if problems:
         raise UnsoundError(problems[0].removesuffix(" and left out"))
-    ran_on = {name: value for name, value in trial.ran_on().items() if name != "process"}
+    ran_on = {name: value for name, value in trial.ran_on().items() if name not in ("process", "before")}
     shape = shape_of(ran_on)
     members = {
         SETTINGS: settings_to_toml(trial.settings()).encode(),

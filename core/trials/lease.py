@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import threading
-import time
-from pathlib import Path
 from types import TracebackType
 from typing import Literal, get_args
 
 from core.control import Control
 from core.errors import TrialError
-from core.files import cannot_write, read_text, replace_text
+from core.files import read_text, replace_text
+from core.trials.lock import LOCK, take_lock
 from core.trials.trial import Trial
 
-LOCK = "lock"
 REQUEST = "request"
 Request = Literal["pause", "resume", "finish", "stop"]
 
 BEAT = 2.0  # seconds between two signs of life
 _LISTEN = 0.1  # seconds between two looks for a request
-_PATIENCE = 0.3  # seconds until a lock that is held is believed to be held by somebody who trains
-_HELD = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 class Lease:
@@ -48,7 +42,7 @@ class Lease:
         self._path = trial.directory / LOCK
         self._request = trial.directory / REQUEST
         self._control = control
-        self._descriptor = _locked(self._path, trial.id)
+        self._descriptor = take_lock(trial.directory, trial.id)
         self._request.unlink(missing_ok=True)  # what was asked of somebody before
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._attend, name="lease", daemon=True)
@@ -94,53 +88,6 @@ class Lease:
                 "stop": self._control.stop,
             }
             requests.get(word, lambda: None)()
-
-
-def _locked(path: Path, trial_id: str) -> int:
-    """Return the descriptor of the locked file."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in _HELD:  # a file system without locks
-                return descriptor
-            if time.monotonic() < deadline:  # `is_leased` of another process holds it for a moment
-                time.sleep(_LISTEN / 10)
-                continue
-            os.close(descriptor)
-            raise TrialError(f"{trial_id} is being trained by another process") from error
-        return descriptor
-
-
-def is_leased(trial: Trial) -> bool | None:
-    """Return whether some process of this host trains the trial; None where its file system has no locks."""
-    try:
-        descriptor = os.open(trial.directory / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return True if error.errno in _HELD else None
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def last_beat(trial: Trial) -> int:
-    """Return the time of the last sign of life, in nanoseconds of the clock of the host that gave it; 0 without one.
-
-    Clocks differ between hosts: only that it changes says something.
-    """
-    try:
-        return os.stat(trial.directory / LOCK).st_mtime_ns
-    except OSError:
-        return 0
 
 
 def ask(trial: Trial, request: Request) -> None:

@@ -15,6 +15,7 @@ from core.errors import TrialbookError, TrialError
 from core.files import cannot_write
 from core.process import is_alive
 from core.text import printable
+from core.trials.lock import is_leased
 from core.trials.trial import RAN_ON, SETTINGS, About, Trial
 
 DIRECTORY = "saved_models"
@@ -171,4 +172,7 @@ def _status(trial: Trial, summary: dict[str, Any]) -> str:
     except TrialError:
         return status if not (trial.directory / RAN_ON).exists() else "damaged"
     alive = is_alive(process) if isinstance(process, dict) else False
-    return "interrupted" if alive is False else status
+    # a process that lives may have given the trial up, where it could not even write how it ended
+    if alive is False or (alive and is_leased(trial.directory) is False):
+        return "interrupted"
+    return status
