@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import platformdirs
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -232,20 +230,13 @@ def save_elsewhere(finished: Sequence[Finished]) -> None:
     Raises:
         TrialError: It cannot be written there either.
     """
+    from core.trials.rescue import rescue  # noqa: PLC0415 - torch
+
     for event in finished:
         if event.unsaved is None:
             continue
-        places = [platformdirs.user_state_path("trialbook") / "rescued", Path(tempfile.gettempdir()) / "trialbook"]
-        for place in places:
-            try:
-                trial = event.unsaved.save(place)
-            except TrialbookError as error:
-                if place == places[-1]:
-                    raise
-                remark(str(error))
-            else:
-                remark(f"{event.unsaved.reason}; the whole trial is saved in {trial.directory} instead")
-                break
+        trial = rescue(event.unsaved)
+        remark(f"{event.unsaved.reason}; the whole trial is saved in {trial.directory} instead")
 
 
 def print_conclusion(home: Path, event: Finished, to: Console = out) -> None:

@@ -21,14 +21,16 @@ from core.trials.store import find_trial, listed_trial
 from core.trials.trial import Trial
 
 _WAIT = 5 * BEAT  # seconds
+_AGAIN = 0.1
 
 
 @click.command()
 @click.argument("text", metavar="TRIAL")
 @click.option("--epochs", type=int, metavar="N", help="How many epochs the trial shall have in all.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON per event, and nothing else.")
+@click.option("--wait", is_flag=True, help="Wait some seconds for another process to give the trial up.")
 @click.pass_obj
-def resume(home: Path, text: str, epochs: int | None, as_json: bool) -> int:
+def resume(home: Path, text: str, *, epochs: int | None, as_json: bool, wait: bool) -> int:
     """Go on with a trial that was stopped, killed or paused, exactly as if it had not been.
 
     It goes on after its last complete epoch; on the same machine with the same version of PyTorch and as many threads
@@ -38,6 +40,9 @@ def resume(home: Path, text: str, epochs: int | None, as_json: bool) -> int:
     TRIAL is an id or its beginning or end, a name, a trial's directory, or "last".
     """
     trial = find_trial(home, text)
+    deadline = time.monotonic() + _WAIT * wait
+    while time.monotonic() < deadline and listed_trial(trial).status == "running":
+        time.sleep(_AGAIN)
     if listed_trial(trial).status == "running" and not _has_fallen_silent(trial):
         _resume_elsewhere(trial, epochs)
         return 0
