@@ -41,6 +41,6 @@ def resume_detached(trial: Trial) -> None:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             )
     except OSError as error:
-        raise (
-            cannot_write(log, error) if error.filename == str(log) else TrialError(f"cannot go on: {error}")
-        ) from error
+        if error.filename == str(log):
+            raise cannot_write(log, error) from error
+        raise TrialError(f"cannot start {sys.executable}: {error.strerror or error}") from error

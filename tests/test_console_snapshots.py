@@ -29,7 +29,7 @@ from core.trials.trial import About
 from tests.conftest import make_image
 from tests.console import SIZES, Console, make_places, remember, run
 from tui.draft import begun, edited
-from tui.screens.dialogs import QuitDialog
+from tui.screens.leave import LeaveDialog
 
 RAN_ON = {
     "device": "cpu",
@@ -216,7 +216,7 @@ def test_an_empty_workbench_and_the_boxes(root: Path, snapshot: SnapshotAssertio
         await console.press("escape", "n")
         await pictures.take("name")
         await console.press("escape")
-        console.app.push_screen(QuitDialog())
+        console.app.push_screen(LeaveDialog(True, False, lambda _: None))
         await console.settle()
         await pictures.take("quit")
         await console.press("escape", "w")
