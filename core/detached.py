@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -32,13 +31,17 @@ def resume_detached(trial: Trial) -> None:
     command = [sys.executable, "-P", "-c", _COMMAND, "--home", str(home), "resume", "--wait", trial.id]
     try:
         with log.open("ab") as output:
-            subprocess.Popen(  # noqa: S603 - our own command line
+            # not subprocess.Popen, which wants to be told of the end of what outlives it
+            os.posix_spawn(
+                command[0],
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                {**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                setsid=True,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, output.fileno(), 1),
+                    (os.POSIX_SPAWN_DUP2, output.fileno(), 2),
+                ],
             )
     except OSError as error:
         if error.filename == str(log):

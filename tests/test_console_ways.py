@@ -347,7 +347,7 @@ def test_leaving_during_a_training_asks_first(places: Path, way: str) -> None:
         await console.press("q")
         assert isinstance(console.app.screen, LeaveDialog)
         await console.press("escape", "q", "q")  # a second q asks no second time
-        await console.press("down", "down", "enter")
+        await console.press("down", "down", "down", "enter")
         assert console.app.screen is console.app.workbench
         epochs = len(console.app.training.snapshot.history) if console.app.training else 0
         await console.epochs(epochs + 1)

@@ -28,6 +28,7 @@ class Trainings:
 
     Attributes:
         current: The training that runs or ran last, or None.
+        ended: The last training whose end was told, or None.
     """
 
     def __init__(self, app: TrialbookApp) -> None:
@@ -35,7 +36,7 @@ class Trainings:
         self.current: Training | None = None
         self._app = app
         self._begun: Training | None = None  # the last training whose start was shown
-        self._ended: Training | None = None  # the last training whose end was told
+        self.ended: Training | None = None
         self._not_saved = ""  # why the last epoch is not on the disk, as far as it was told
 
     def start(self, data_problem: str, branch: Literal["last", "best"] | None = None) -> None:
@@ -161,8 +162,8 @@ class Trainings:
         self._app.workbench.look()
         self._app.workbench.refresh_bindings()
         # messages that were under way when it ended see its last snapshot too
-        if now.phase == "ended" and training is not self._ended:
-            self._ended = training
+        if now.phase == "ended" and training is not self.ended:
+            self.ended = training
             self._training_ended(training)
 
     def _training_begun(self, training: Training, trial: Trial) -> None:
