@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from core.comparison import Comparison, Disagreements, compare, disagreements
+    from core.continuation import branch, resume
     from core.control import Control
     from core.data.catalog import known_shape
     from core.data.dataset import Dataset, load_data
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from core.epoch import Epoch
     from core.errors import TrialbookError
     from core.evaluation import Evaluation, evaluate
-    from core.events import EpochFinished, Event, Finished, Paused, Progress, Resumed, Started
+    from core.events import EpochFinished, Event, Finished, NotSaved, Paused, Progress, Resumed, Started
     from core.film import Film, Frame, frame_of, read_film
     from core.preflight import Finding, check
     from core.presets import Preset, all_presets, preset
@@ -42,10 +43,11 @@ _HOMES = {
     "core.errors": ("TrialbookError",),
     "core.evaluation": ("Evaluation", "evaluate"),
     "core.epoch": ("Epoch",),
-    "core.events": ("EpochFinished", "Event", "Finished", "Paused", "Progress", "Resumed", "Started"),
+    "core.events": ("EpochFinished", "Event", "Finished", "NotSaved", "Paused", "Progress", "Resumed", "Started"),
     "core.film": ("Film", "Frame", "frame_of", "read_film"),
     "core.preflight": ("Finding", "check"),
     "core.presets": ("Preset", "all_presets", "preset"),
+    "core.continuation": ("branch", "resume"),
     "core.saved_model": ("open_model",),
     "core.series": ("train_series",),
     "core.session": ("train",),
@@ -74,6 +76,7 @@ __all__ = [
     "Finding",
     "Finished",
     "Frame",
+    "NotSaved",
     "Paused",
     "Preset",
     "Progress",
@@ -86,6 +89,7 @@ __all__ = [
     "Trial",
     "TrialbookError",
     "all_presets",
+    "branch",
     "change_settings",
     "check",
     "compare",
@@ -110,6 +114,7 @@ __all__ = [
     "read_settings",
     "repeats_of",
     "restore_trial",
+    "resume",
     "selection_of",
     "settings_verdict",
     "size_of",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from core.model import Mlp
+from core.tensors import check_tensors
+
+_STEPS = "steps"
 
 
 class AveragedWeights:
@@ -41,6 +46,21 @@ class AveragedWeights:
         self._weights = [weights for _, weights in pairs if weights.is_floating_point()]
         self._copies = [copied for copied, _ in pairs if not copied.is_floating_point()]
         self._counts = [count for _, count in pairs if not count.is_floating_point()]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the averages by the network's names, and "steps"; the living tensors, not copies."""
+        return {**self.model.state_dict(), _STEPS: torch.tensor(self.steps)}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with what `state` returned.
+
+        Raises:
+            StateError: A tensor is missing, unknown or of another shape; nothing is changed then.
+        """
+        own = self.state()
+        check_tensors(state, {name: tensor.shape for name, tensor in own.items()}, "the averaged weights")
+        self.steps = int(state[_STEPS])
+        self.model.load_state_dict({name: tensor for name, tensor in state.items() if name != _STEPS})
 
     def update(self) -> None:
         """Take in the network's weights after a training step."""

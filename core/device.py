@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psutil
 import torch
 
+from core.data.catalog import DataShape
 from core.errors import TrainingError
-from core.settings import TrainingSettings
+from core.settings import Settings, TrainingSettings
+from core.size import fitting_batch_size
+from core.text import printable
 
 
 def choose_device(training: TrainingSettings) -> torch.device:
@@ -51,18 +54,39 @@ def synchronize(device: torch.device) -> None:
 
 
 @contextlib.contextmanager
-def memory_errors_explained() -> Iterator[None]:
-    """Turn running out of memory inside the block into an error that says what to do.
+def device_errors_explained(advice: Callable[[], str]) -> Iterator[None]:
+    """Turn running out of memory, or losing the GPU, inside the block into an error that says what to do.
+
+    Args:
+        advice: Says what to do where memory runs out, as the end of a sentence.
 
     Raises:
-        TrainingError: Memory ran out.
+        TrainingError: Memory ran out, or the GPU failed.
     """
     try:
         yield
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            raise TrainingError("memory ran out: choose a smaller batch size or narrower hidden layers") from error
-        raise
+            text = f"memory ran out: {advice()}"
+        elif "CUDA error" in str(error):
+            first = str(error).splitlines()[0]
+            text = f"the GPU failed ({printable(first, 120)}); start Trialbook anew and resume the trial"
+        else:
+            raise
+        raise TrainingError(text) from error
+
+
+def less_memory(settings: Settings, shape: DataShape, device: torch.device) -> str:
+    """Return what to change so that the training fits into memory: a sentence without its full stop."""
+    try:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        fitting = fitting_batch_size(settings, shape, available_memory(device))
+    except RuntimeError:  # a GPU that does not even tell its memory any more
+        fitting = None
+    if fitting is None:
+        return "choose narrower hidden layers"
+    return f"a batch size of {fitting:,} would fit, or choose narrower hidden layers"
 
 
 @contextlib.contextmanager

@@ -34,6 +34,10 @@ class WeightsError(TrialbookError):
     """A file of weights cannot be read, or does not fit what it is to be used for."""
 
 
+class StateError(TrialbookError):
+    """What a training is to go on with does not fit it."""
+
+
 class TrialError(TrialbookError):
     """A saved trial cannot be found, read or written."""
 

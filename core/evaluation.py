@@ -17,7 +17,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from core.accuracy import accuracy_interval
 from core.data.dataset import Dataset
 from core.data.normalize import Normalizer, make_normalizer
-from core.device import choose_device, memory_errors_explained
+from core.device import choose_device, device_errors_explained
 from core.errors import WeightsError
 from core.inference import cross_entropies, logits_of
 from core.saved_model import SavedModel, open_model
@@ -142,7 +142,7 @@ def evaluate(
     _check_fit(saved, data)
     where = choose_device(TrainingSettings(device=device))
     normalize = _normalizer(saved, data, bare or DataSettings(), where)
-    with memory_errors_explained():
+    with device_errors_explained(lambda: "choose another device or narrower hidden layers"):
         images, labels = data.test.images.to(where), data.test.labels.to(where)
         logits = logits_of(saved.model.to(where), images, normalize)
     cost = float(cross_entropies(logits, labels).double().mean())

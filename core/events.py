@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from core.trials.trial import Trial
+    from core.trials.writer import Unsaved
     from core.verdict import Verdict
 
 Status = Literal["finished", "stopped", "failed"]
@@ -35,6 +36,8 @@ class Started:
         images: Training images in an epoch.
         test_images: Images of the test set.
         best_by: What decides which epoch is the best.
+        history: The epochs that are complete already, of a training that is resumed or branched off another.
+        remarks: What is not as it was when these were trained, so that the rest may differ.
     """
 
     trial: Trial
@@ -45,6 +48,8 @@ class Started:
     images: int
     test_images: int
     best_by: BestBy
+    history: tuple[Epoch, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +99,32 @@ class EpochFinished:
         weights: The state_dict, of the averaged weights where there are any. These are the living tensors: copy or
             write them before taking the next event.
         predictions: Predicted class of every test image (N,), uint8, or uint16 with more than 256 classes.
+        state: What the training can go on with, as `core.trainer.Trainer.state` returns it. Living tensors, too.
     """
 
     result: Epoch
     best: Epoch
     weights: Mapping[str, Tensor]
     predictions: NDArray[np.uint8 | np.uint16]
+    state: Mapping[str, Tensor]
 
     @property
     def is_best(self) -> bool:
         """Whether this epoch has the lowest cost so far."""
         return self.best.epoch == self.result.epoch
+
+
+@dataclass(frozen=True, slots=True)
+class NotSaved:
+    """An epoch could not be written. The training goes on in memory, and every later epoch tries to make up for it.
+
+    Attributes:
+        epoch: The epoch, from 1.
+        reason: Why not.
+    """
+
+    epoch: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +154,15 @@ class Finished:
         model: The weights of the last epoch; None if there is no complete epoch.
         verdict: How the last epoch compares with the parent trial's on the same test images; None where there is no
             such trial.
+        unsaved: What could not be written to the trial's directory and can be saved elsewhere; None if all could.
     """
 
     trial: Trial
     outcome: Outcome
     model: Path | None
     verdict: Verdict | None = None
+    unsaved: Unsaved | None = None
 
 
-Event = Started | Progress | Paused | Resumed | EpochFinished | Finished
+Event = Started | Progress | Paused | Resumed | EpochFinished | NotSaved | Finished
 TrainerEvent = Progress | Paused | Resumed | EpochFinished

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -23,20 +24,71 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises:
         TrialError: The file cannot be written (disk full, read-only, directory gone). The old content stays.
     """
+    with staged_file(path, write) as temporary:
+        put(temporary, path)
+
+
+@contextlib.contextmanager
+def staged_file(path: Path, write: Callable[[IO[bytes]], object]) -> Iterator[Path]:
+    """Write a file under a name beside its own; `put` gives it its own, and without that it is removed at the end.
+
+    So several files can be on the disk before any of them replaces an old one.
+
+    Args:
+        path: The file to create or replace. Its directory must exist.
+        write: Called once with the open temporary file.
+
+    Raises:
+        TrialError: The file cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with temporary.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("xb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        yield temporary
+    finally:
+        # after `put` there is nothing left to remove; where the directory is gone, neither
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def put(temporary: Path, path: Path) -> None:
+    """Give a staged file its own name, replacing the old one, on to the disk.
+
+    Raises:
+        TrialError: It cannot be renamed.
+    """
+    try:
         temporary.replace(path)
         _flush_directory(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        # after the rename there is nothing left to remove; where the directory is gone, neither
+
+
+def keep_as(source: Path, target: Path) -> None:
+    """Let a second name stand for a file's content as it is now; what replaces the file later leaves it alone.
+
+    Raises:
+        TrialError: It cannot be written.
+    """
+    link = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        link.hardlink_to(source)
+        link.replace(target)
+    except OSError:  # a file system without links
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            link.unlink()
+        replace_file(target, lambda file: _copy(source, file))
+
+
+def _copy(source: Path, file: IO[bytes]) -> None:
+    with source.open("rb") as content:
+        shutil.copyfileobj(content, file)
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from core.data.dataset import Dataset
 from core.data.normalize import Normalizer
 from core.device import device_name
 from core.process import this_process
+from core.text import printable
 
 _PACKAGES = ("trialbook", "torchvision", "numpy", "pillow", "scikit-learn")
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -50,6 +52,28 @@ def describe_run(device: torch.device, data: Dataset, normalize: Normalizer) -> 
             "std": list(normalize.std),
         },
     }
+
+
+def run_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in words what of two runs differs that can change results in their last digits; [] if nothing does.
+
+    Args:
+        before: What a trial ran on, as `describe_run` described it; whatever else it holds is no difference.
+        now: What it runs on now.
+    """
+    versions = _part(before, "versions"), _part(now, "versions")
+    pairs = [(name, versions[0].get(name), versions[1].get(name)) for name in ("torch", "numpy", "trialbook")]
+    pairs += [("processor", before.get("processor"), now.get("processor"))]
+    pairs += [
+        ("device", before.get("device"), now.get("device")),
+        ("threads", before.get("threads"), now.get("threads")),
+    ]
+    return [f"{name} {printable(old, 60)} -> {printable(new, 60)}" for name, old, new in pairs if old != new]
+
+
+def _part(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = values.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _version(package: str) -> str | None:

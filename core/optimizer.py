@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from core.model import Mlp
 from core.settings import TrainingSettings
+from core.tensors import check_tensors
 
 BETAS = (0.9, 0.999)
+_MOMENTA = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}
+_STEP = "step"  # Adam's and AdamW's count of steps, one number per parameter
 
 
 class PenalizedOptimizer:
@@ -23,6 +28,8 @@ class PenalizedOptimizer:
     def __init__(self, model: Mlp, training: TrainingSettings) -> None:
         """Build the optimizer for a network that is already on its device."""
         self._penalized = model.penalized_weights
+        self._named = dict(model.named_parameters())
+        self._momenta = _MOMENTA[training.optimizer] if training.optimizer != "sgd" or training.momentum else ()
         self._lambda = training.l2_lambda
         self._decoupled = training.optimizer == "adamw"
         groups = _groups(model, training)
@@ -42,6 +49,40 @@ class PenalizedOptimizer:
         norms = [torch.linalg.vector_norm(weight.detach(), dim=1) for weight in self._penalized]
         squares = torch.stack([norm.double().pow(2).sum() for norm in norms]).sum()
         return squares * (self._lambda / (2 * batch_size))
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what the optimizer remembers, by "parameter.kind"; the living tensors, not copies; {} before a step.
+
+        The learning rate and the weight decay are not in it: every step sets them anew.
+        """
+        remembered: dict[str, Tensor] = {}
+        for name, parameter in self._named.items():
+            known = self.inner.state.get(parameter, {})
+            remembered |= {f"{name}.{kind}": known[kind] for kind in self._kinds if kind in known}
+        return remembered
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with what `state` returned.
+
+        Raises:
+            StateError: A tensor is missing, unknown or of another shape; nothing is changed then.
+        """
+        expected = {
+            f"{name}.{kind}": parameter.shape if kind != _STEP else torch.Size(())
+            for name, parameter in self._named.items()
+            for kind in self._kinds
+        }
+        check_tensors(state, expected, "the optimizer")
+        for name, parameter in self._named.items():
+            self.inner.state[parameter] = {
+                # memory of torch's own, which is aligned as a fresh optimizer's; Adam keeps its steps in float32
+                kind: torch.empty_like(state[f"{name}.{kind}"], device=parameter.device).copy_(state[f"{name}.{kind}"])
+                for kind in self._kinds
+            }
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return self._momenta if isinstance(self.inner, torch.optim.SGD) else (*self._momenta, _STEP)
 
     def step(self, batch_size: int, learning_rate: float) -> None:
         """Change the weights by one step, from the gradients of a batch's mean cross-entropy.

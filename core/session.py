@@ -10,15 +10,15 @@ from core.data.catalog import class_type
 from core.data.dataset import Dataset
 from core.device import device_name
 from core.errors import TrialbookError
-from core.events import EpochFinished, Event, Finished, Outcome, Started
+from core.events import EpochFinished, Event, Finished, NotSaved, Outcome, Started
 from core.machine import describe_run
 from core.settings import Settings
 from core.size import size_of
 from core.trainer import Trainer
 from core.trials.lineage import changes_since_parent, parent_trial
 from core.trials.trial import About
-from core.trials.writer import TrialWriter
-from core.verdict import Verdict, trial_verdict
+from core.trials.writer import First, TrialWriter, new_writer
+from core.verdict import trial_verdict
 
 
 def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
@@ -51,34 +51,43 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
     Raises:
         TrainingError: It cannot start, or cannot go on.
         DataError: The settings do not suit the data.
-        TrialError: A file cannot be written.
+        TrialError: The trial's directory cannot be written. Later, what cannot be written ends no training: a
+            `NotSaved` is yielded, and the `Finished` at the end tells what can be saved elsewhere.
     """
+    control = control or Control()
     trainer = Trainer(settings, data)
     parameters = size_of(settings, data.shape).parameters
-    writer = TrialWriter(
+    labels = data.test.labels.numpy().astype(class_type(len(data.classes))).tobytes()
+    ran_on = describe_run(trainer.device, data, trainer.normalize)
+    writer = new_writer(
         Path(home),
-        settings,
-        describe_run(trainer.device, data, trainer.normalize),
-        About(name, note, tuple(tags)),
-        test_labels=data.test.labels.numpy().astype(class_type(len(data.classes))).tobytes(),
+        First(settings, ran_on, About(name, note, tuple(tags)), labels),
+        control,
         parent=parent,
         changes=changes_since_parent(Path(home), parent, settings),
         parameters=parameters,
         best_by=trainer.best_by,
     )
+    yield from session(trainer, writer, control, parent=parent)
+
+
+def session(
+    trainer: Trainer, writer: TrialWriter, control: Control, *, parent: str | None, remarks: Sequence[str] = ()
+) -> Generator[Event, None, None]:
+    """Let a trainer train and a writer write, yielding what `train` yields.
+
+    Args:
+        trainer: What trains, from the beginning or restored.
+        writer: The writer of the trial's files.
+        control: Lets others pause and stop the training.
+        parent: The preset or the trial that the settings were derived from.
+        remarks: What is not as it was when earlier epochs were trained.
+    """
+    home = writer.trial.directory.parent.parent
     outcome = trainer.outcome("failed", "an error that Trialbook did not foresee")
     try:
-        yield Started(
-            writer.trial,
-            device_name(trainer.device),
-            parameters,
-            settings.training.epochs,
-            len(trainer.batches),
-            trainer.batches.images,
-            len(data.test),
-            trainer.best_by,
-        )
-        outcome = yield from _written(trainer, writer, control or Control())
+        yield _started(trainer, writer, remarks)
+        outcome = yield from _written(trainer, writer, control)
     except GeneratorExit:
         outcome = trainer.outcome("stopped", "nobody was listening any more")
         raise
@@ -92,14 +101,29 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
         outcome = trainer.outcome("failed", f"{type(error).__name__}: {error}")
         raise
     finally:
-        before = parent_trial(Path(home), parent)
+        before = parent_trial(home, parent)
         verdict = None if before is None or outcome.last is None else trial_verdict(before, writer.trial)
-        _finish(writer, outcome, verdict)
-    yield Finished(writer.trial, outcome, writer.trial.weights() if outcome.last else None, verdict)
+        unsaved = writer.finish(outcome, verdict)
+    yield Finished(writer.trial, outcome, writer.trial.weights() if outcome.last else None, verdict, unsaved)
+
+
+def _started(trainer: Trainer, writer: TrialWriter, remarks: Sequence[str]) -> Started:
+    return Started(
+        trial=writer.trial,
+        device=device_name(trainer.device),
+        parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
+        epochs=trainer.settings.training.epochs,
+        steps=len(trainer.batches),
+        images=trainer.batches.images,
+        test_images=trainer.test_images,
+        best_by=trainer.best_by,
+        history=tuple(trainer.history),
+        remarks=tuple(remarks),
+    )
 
 
 def _written(trainer: Trainer, writer: TrialWriter, control: Control) -> Generator[Event, None, Outcome]:
-    """Pass on the trainer's events, each epoch once it is on disk; return the outcome."""
+    """Pass on the trainer's events, each epoch once it is on disk or could not be written; return the outcome."""
     events = trainer.run(control)
     while True:
         try:
@@ -108,15 +132,10 @@ def _written(trainer: Trainer, writer: TrialWriter, control: Control) -> Generat
             outcome: Outcome = end.value
             return outcome
         if isinstance(event, EpochFinished):
-            writer.write_epoch(event)
+            is_saved = writer.write_epoch(event)
+            yield event
+            if not is_saved:
+                yield NotSaved(event.result.epoch, writer.not_saved)
         else:
             writer.write_progress(event)
-        yield event
-
-
-def _finish(writer: TrialWriter, outcome: Outcome, verdict: Verdict | None) -> None:
-    try:
-        writer.finish(outcome, verdict)
-    except TrialbookError:
-        if outcome.status != "failed":  # otherwise the failure that came first is the one to report
-            raise
+            yield event

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from core.data.catalog import DataShape
-from core.settings import Settings
+from core.settings import Settings, change_settings
 from core.skips import skip_layers
 
 FLOAT = 4  # bytes of a float32
@@ -83,6 +83,27 @@ def size_of(settings: Settings, shape: DataShape) -> Size:
         * (shape.image.values + 8),
     )
     return Size(parameters, 2 * products, memory)
+
+
+def fitting_batch_size(settings: Settings, shape: DataShape, available: int) -> int | None:
+    """Return the largest power of two, below the settings' batch size, with which the training fits into memory.
+
+    Args:
+        settings: What is trained.
+        shape: That of its data.
+        available: Bytes that may be taken.
+
+    Returns:
+        The batch size; None where it is not the batch size that takes too much.
+    """
+    size = 1 << (settings.training.batch_size - 1).bit_length() - 1 if settings.training.batch_size > 1 else 0
+    least = 2 if any(layer.batch_norm for layer in settings.model.hidden) else 1
+    while size >= least:
+        fewer = change_settings(settings, {"training.batch_size": size})
+        if size_of(fewer, shape).memory.total <= available:
+            return size
+        size //= 2
+    return None
 
 
 def evaluation_chunk(values: int, images: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -19,10 +19,17 @@ from core.data.batches import TrainingBatches, split_validation
 from core.data.catalog import class_type
 from core.data.dataset import Dataset, ImageSet
 from core.data.normalize import make_normalizer
-from core.device import available_memory, choose_device, matmul_precision, memory_errors_explained, synchronize
+from core.device import (
+    available_memory,
+    choose_device,
+    device_errors_explained,
+    less_memory,
+    matmul_precision,
+    synchronize,
+)
 from core.early_stopping import best_epoch, epochs_without_improvement
 from core.epoch import Epoch
-from core.errors import DivergedError, TrainingError
+from core.errors import DivergedError, StateError, TrainingError
 from core.events import BestBy, EpochFinished, Outcome, Paused, Progress, Resumed, Status, TrainerEvent
 from core.inference import DeadUnits, cross_entropies, logits_of, mean_of_batch_means
 from core.model import Mlp
@@ -30,6 +37,8 @@ from core.optimizer import PenalizedOptimizer
 from core.schedule import learning_rate_at
 from core.settings import Settings
 from core.size import size_of
+from core.tensors import check_tensors
+from core.text import printable
 
 REPORT_EVERY = 0.1  # seconds between two reports of progress within an epoch
 
@@ -60,7 +69,8 @@ class Trainer:
         self.device = choose_device(settings.training)
         _check_memory(settings, data, self.device)
         self.history: list[Epoch] = []
-        with memory_errors_explained():
+        self._advice = lambda: less_memory(settings, data.shape, self.device)
+        with device_errors_explained(self._advice):
             self._prepare(settings, data)
 
     def _prepare(self, settings: Settings, data: Dataset) -> None:
@@ -87,6 +97,47 @@ class Trainer:
         """The network that is evaluated and saved: the one that is trained, or the one with its averaged weights."""
         return self.model if self.averaged is None else self.averaged.model
 
+    @property
+    def test_images(self) -> int:
+        """Images of the test set."""
+        return len(self._test)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that a training goes on with after a complete epoch, but its settings and its history.
+
+        Order, augmentation and dropout need no state: they depend on the seed and the epoch alone. These are the living
+        tensors: copy or write them before the next step.
+        """
+        parts = {"model": dict(self.model.state_dict()), "optimizer": self.optimizer.state()}
+        if self.averaged is not None:
+            parts["averaged"] = self.averaged.state()
+        return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+
+    def restore(self, state: Mapping[str, Tensor], history: Sequence[Epoch]) -> None:
+        """Go on after the last epoch of a history, with what `state` returned then.
+
+        On the same device, processor, version of PyTorch and number of threads the next epochs are bitwise those of a
+        training that was never interrupted. A state without the optimizer's part lets the optimizer begin anew.
+
+        Raises:
+            StateError: The state does not fit the network, its optimizer, or whether its weights are averaged.
+        """
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}}
+        if self.averaged is not None:
+            parts["averaged"] = {}
+        for name, tensor in state.items():
+            part, _, rest = name.partition(".")
+            if part not in parts:
+                raise StateError(f"{printable(name, 60)} is unknown to this training")
+            parts[part][rest] = tensor
+        check_tensors(parts["model"], {name: own.shape for name, own in self.model.state_dict().items()}, "the network")
+        if parts["optimizer"]:
+            self.optimizer.load_state(parts["optimizer"])
+        if self.averaged is not None:
+            self.averaged.load_state(parts["averaged"])
+        self.model.load_state_dict(parts["model"])
+        self.history = list(history)
+
     def run(self, control: Control) -> Generator[TrainerEvent, None, Outcome]:
         """Train all epochs, yielding events; the generator's return value says how it ended.
 
@@ -95,19 +146,19 @@ class Trainer:
             TrainingError: Memory ran out.
         """
         training = self.settings.training
-        for epoch in range(len(self.history) + 1, training.epochs + 1):
-            with memory_errors_explained():
+        first = len(self.history) + 1
+        for epoch in range(first, training.epochs + 1):
+            # asked before an epoch, not after one: a training that is resumed stops where it would have stopped
+            waited = epochs_without_improvement(self.history, training.early_stopping_min_delta)
+            if 0 < training.early_stopping_patience <= waited:
+                return self.outcome("finished", f"early stopping: {self.best_by} did not improve for {waited} epochs")
+            if epoch > first and (control.finishing or control.stopping):
+                return self.outcome("stopped", f"stopped after epoch {epoch - 1}")
+            with device_errors_explained(self._advice):
                 finished = yield from self._epoch(epoch, control)
             if finished is None:
                 return self.outcome("stopped", f"stopped in epoch {epoch}")
             yield finished
-            if epoch == training.epochs:
-                break
-            waited = epochs_without_improvement(self.history, training.early_stopping_min_delta)
-            if 0 < training.early_stopping_patience <= waited:
-                return self.outcome("finished", f"early stopping: {self.best_by} did not improve for {waited} epochs")
-            if control.finishing or control.stopping:
-                return self.outcome("stopped", f"stopped after epoch {epoch}")
         return self.outcome("finished", "")
 
     def outcome(self, status: Status, reason: str) -> Outcome:
@@ -147,7 +198,9 @@ class Trainer:
         )
         self._refuse_infinite(epoch, result.best_cost + test_cost, weights=False)
         self.history.append(result)
-        return EpochFinished(result, best_epoch(self.history) or result, self.evaluated.state_dict(), predictions)
+        return EpochFinished(
+            result, best_epoch(self.history) or result, self.evaluated.state_dict(), predictions, self.state()
+        )
 
     def _steps(self, epoch: int, control: Control, clock: _Clock) -> Generator[TrainerEvent, None, float | None]:
         """Train all batches of an epoch; return the last learning rate, or None if it was stopped."""
@@ -255,7 +308,7 @@ def _check_memory(settings: Settings, data: Dataset, device: torch.device) -> No
     if needed > available:
         raise TrainingError(
             f"training needs about {needed / 1e9:,.1f} GB of memory, but only {available / 1e9:,.1f} GB are available: "
-            "choose narrower hidden layers or a smaller batch size"
+            + less_memory(settings, data.shape, device)
         )
 
 

@@ -27,10 +27,16 @@ def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     Raises:
         TrialError: The file cannot be written; the old one stays.
     """
-    # in memory first: torch.save would report a full disk as an error of its own that names no reason
+    content = weights_content(weights)
+    replace_file(path, lambda file: file.write(content))
+
+
+def weights_content(weights: Mapping[str, Tensor]) -> memoryview:
+    """Return what a file holds that `torch.save` writes a state_dict to."""
+    # not to the file itself: torch.save would report a full disk as an error of its own that names no reason
     content = io.BytesIO()
     torch.save({name: tensor.detach().cpu() for name, tensor in weights.items()}, content)
-    replace_file(path, lambda file: file.write(content.getbuffer()))
+    return content.getbuffer()
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

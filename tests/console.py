@@ -262,7 +262,7 @@ class Console:
     async def ended(self) -> None:
         """Wait until the training has ended and the app knows."""
         await self.until(lambda: self.app.training is not None and not self.app.training.is_running)
-        await self.until(lambda: self.app._ended is self.app.training)
+        await self.until(lambda: self.app.trainings.ended is self.app.training)
         await self.idle()
 
 

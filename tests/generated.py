@@ -16,8 +16,8 @@ from core.settings import Settings, change_settings, settings_to_toml
 from core.trials.history import epoch_line
 from core.trials.lineage import repeat_key
 from core.trials.store import DIRECTORY
+from core.trials.summary import figures
 from core.trials.trial import ABOUT, HISTORY, PREDICTIONS, RAN_ON, SETTINGS, SUMMARY, TEST_LABELS, About
-from core.trials.writer import figures
 
 TEST_IMAGES = 1000
 _KINDS = 20  # so many different histories; the trials share them as links to the same files

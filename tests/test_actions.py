@@ -26,10 +26,11 @@ from tui.screens.check import CheckDialog
 from tui.screens.choose import BeginScreen, OverlayScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.data import DataScreen
-from tui.screens.dialogs import HelpDialog, NameDialog, QuitDialog, TextDialog
+from tui.screens.dialogs import HelpDialog, NameDialog, TextDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.folder import FolderScreen
 from tui.screens.history import HistoryScreen
+from tui.screens.leave import LeaveDialog
 from tui.screens.page import Dialog, Page
 from tui.screens.scrub import ScrubScreen
 from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, TrashScreen
@@ -392,7 +393,7 @@ def test_every_action_is_reached_by_keys_and_every_footer_fits(history: Path, fo
         await console.press("p")
         await console.see("paused")
         await tour_workbench(tour, "paused")
-        await tour_dialog(tour, "q", QuitDialog, "quit")
+        await tour_dialog(tour, "q", LeaveDialog, "quit")
         await console.press("p", "x")
         await console.ended()
 

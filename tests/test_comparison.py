@@ -12,6 +12,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from core.comparison import Comparison, SettingRow, compare, disagreements, setting_rows
+from core.control import Control
 from core.data.dataset import Dataset
 from core.errors import TrialError
 from core.events import EpochFinished, Outcome
@@ -21,7 +22,7 @@ from core.settings import Settings, change_settings
 from core.trials.lineage import ancestors
 from core.trials.store import find_trial
 from core.trials.trial import PREDICTIONS, RAN_ON, SUMMARY, About, Trial
-from core.trials.writer import TrialWriter
+from core.trials.writer import First, new_writer
 from core.verdict import Verdict, trial_verdict, verdict_from
 from tests.conftest import run_python
 from tests.curves import epoch_with
@@ -53,19 +54,17 @@ def stand_in(home: Path, number: int, data: str = "same", predictions: int = 0, 
     ran_on = {"data": {"fingerprint": data, "test_images": 4, "classes": ["a", "b"]}}
     labels = np.array([0, 1, 0, 1], dtype=np.uint8)
     settings = change_settings(Settings(), {"training.seed": number})
-    writer = TrialWriter(
+    writer = new_writer(
         home,
-        settings,
-        ran_on,
-        About(f"n{number}"),
-        test_labels=labels.tobytes(),
+        First(settings, ran_on, About(f"n{number}"), labels.tobytes()),
+        Control(),
         parent=None,
         changes=[],
         parameters=10 * number,
         best_by="test cost",
     )
     result = epoch_with(1, **figures)
-    writer.write_epoch(EpochFinished(result, result, {}, (labels + predictions) % 2))
+    writer.write_epoch(EpochFinished(result, result, {}, (labels + predictions) % 2, {}))
     writer.finish(Outcome("finished", "", result, result))
     return writer.trial
 

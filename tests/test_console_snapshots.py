@@ -17,6 +17,7 @@ import pytest
 import torch
 from syrupy.assertion import SnapshotAssertion
 
+from core.control import Control
 from core.data.dataset import Dataset
 from core.early_stopping import best_epoch
 from core.epoch import Epoch
@@ -28,7 +29,7 @@ from core.trials.trial import About
 from tests.conftest import make_image
 from tests.console import SIZES, Console, make_places, remember, run
 from tui.draft import begun, edited
-from tui.screens.dialogs import QuitDialog
+from tui.screens.leave import LeaveDialog
 
 RAN_ON = {
     "device": "cpu",
@@ -104,12 +105,11 @@ class History:
     def add(self, settings: Settings, name: str, note: str, *, parent: str | None, epochs: int, floor: float) -> str:
         """Write a trial with so many epochs; return its id."""
         about = About(name, note)
-        trial = writer.TrialWriter(
+        labels = self._data.test.labels.numpy().astype("u1").tobytes()
+        trial = writer.new_writer(
             self._home,
-            settings,
-            RAN_ON,
-            about,
-            test_labels=self._data.test.labels.numpy().astype("u1").tobytes(),
+            writer.First(settings, RAN_ON, about, labels),
+            Control(),
             parent=parent,
             changes=changes_since_parent(self._home, parent, settings),
             parameters=51_594,
@@ -120,7 +120,7 @@ class History:
         for count in range(1, epochs + 1):
             best = best_epoch(history[:count])
             assert best is not None
-            trial.write_epoch(EpochFinished(history[count - 1], best, weights, predictions))
+            trial.write_epoch(EpochFinished(history[count - 1], best, weights, predictions, weights))
         ended = "finished" if epochs == settings.training.epochs else "stopped"
         last = history[-1] if history else None
         trial.finish(Outcome(ended, "" if ended == "finished" else "stopped in epoch 1", last, best_epoch(history)))
@@ -216,7 +216,7 @@ def test_an_empty_workbench_and_the_boxes(root: Path, snapshot: SnapshotAssertio
         await console.press("escape", "n")
         await pictures.take("name")
         await console.press("escape")
-        console.app.push_screen(QuitDialog())
+        console.app.push_screen(LeaveDialog(True, False, lambda _: None))
         await console.settle()
         await pictures.take("quit")
         await console.press("escape", "w")

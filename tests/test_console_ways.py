@@ -19,10 +19,11 @@ from tui.draft import Draft
 from tui.plot.widget import CurvesPlot
 from tui.screens.choose import OverlayScreen
 from tui.screens.data import DataScreen
-from tui.screens.dialogs import QuitDialog, TextDialog
+from tui.screens.dialogs import TextDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.folder import FolderScreen
 from tui.screens.history import HistoryScreen
+from tui.screens.leave import LeaveDialog
 from tui.state import read_state, state_file
 from tui.widgets.figures import Figures
 from tui.widgets.settings_form import SettingsForm
@@ -344,9 +345,9 @@ def test_leaving_during_a_training_asks_first(places: Path, way: str) -> None:
         await console.press("s")
         await console.epochs(1)
         await console.press("q")
-        assert isinstance(console.app.screen, QuitDialog)
+        assert isinstance(console.app.screen, LeaveDialog)
         await console.press("escape", "q", "q")  # a second q asks no second time
-        await console.press("down", "down", "enter")
+        await console.press("down", "down", "down", "enter")
         assert console.app.screen is console.app.workbench
         epochs = len(console.app.training.snapshot.history) if console.app.training else 0
         await console.epochs(epochs + 1)

@@ -107,6 +107,8 @@ ACTIONS = (
     Action("pause", "workbench", "p", "pause", "Pause", "pause the training, or let it go on", 2),
     Action("finish", "workbench", "f", "finish", "Finish", "end the training after this epoch", 3),
     Action("stop", "workbench", "x", "stop", "Stop", "stop the training now; its complete epochs are kept", 4),
+    Action("resume", "workbench", "G", "resume", "Go on", "go on with the trial that the curves show, here", 7),
+    Action("branch", "workbench", "B", "branch", "Branch", "train the forms' settings from an epoch of the parent on"),
     Action("watch", "workbench", "W", "watch", "Watch", "go back to the curves of the training", 6),
     Action("evaluate", "workbench", "e", "evaluate", "Evaluate", "evaluate the trial that the curves show", 5),
     Action("compare", "workbench", "C", "compare", "Compare", "compare the trial with its parent and the others drawn"),

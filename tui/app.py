@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,14 +29,13 @@ from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
 from tui.engine import Engine
 from tui.feed import Lookout
 from tui.garbage import Tidier
-from tui.last_resort import end_in_time
+from tui.leaving import Leaving
 from tui.messages import EngineLoaded, TrainingChanged, TrialsSeen
-from tui.runs import ending_words
 from tui.safe import safe
 from tui.screens.workbench import Workbench
 from tui.state import config_file, read_keys, read_state, state_file, write_state
 from tui.threads import FreshThreads
-from tui.training import Training
+from tui.trainings import Trainings
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
@@ -44,8 +43,11 @@ if TYPE_CHECKING:
     from core.settings import DataSettings
     from core.trials.trial import Trial
     from tui.downloads import Downloads
+    from tui.training import Training
 
 _TEXTUALS = ("Theme", "Screenshot")
+_PAUSE = 1.5  # seconds that a training has to pause before the process is suspended
+_LOOK_AGAIN = 0.02
 _SAVE_AFTER = 1.0  # seconds from an edit to the disk
 _TIDY_EVERY = 5.0  # seconds
 _IMPORT_AFTER = 0.1  # seconds from the first look at the trials to PyTorch: a list opened at once is drawn first
@@ -66,11 +68,12 @@ class TrialbookApp(App[None]):
         home: The directory with `saved_models/` in it.
         edits: The draft of the next trial, with undo and redo.
         engine: PyTorch and the last data set.
-        training: The training that runs or ran last, or None.
+        trainings: What is trained.
         device: What "auto" trains on; "" before PyTorch is there.
         engine_error: Why PyTorch cannot be imported; "" if it can.
         remember: JSON values that are kept over restarts.
         lookout: The home's trials, looked at again and again.
+        leaving: How the app ends.
     """
 
     TITLE = "Trialbook"
@@ -87,16 +90,15 @@ class TrialbookApp(App[None]):
         self.remember = read_state(self._state_file)
         self.edits = Edits(draft_from_dict(self.remember.get("draft")), self._draft_changed)
         self.engine = Engine()
-        self.training: Training | None = None
         self._keys, self._key_problems = read_keys(config_file())
         self.lookout = Lookout(self)
         self._tidier = Tidier()
         self.device = ""
         self.engine_error = ""
-        self._leave_with: int | None = None  # the exit status, once the app ends as soon as the training has
+        self.trainings = Trainings(self)
+        self.leaving = Leaving(self)
+        self._resumed: Training | None = None  # the training that goes on when the process does
         self._words = Content("")
-        self._begun: Training | None = None  # the last training whose start was shown
-        self._ended: Training | None = None  # the last training whose end was told
         self._save_timer: Timer | None = None
         self._downloads: Downloads | None = None
 
@@ -106,6 +108,11 @@ class TrialbookApp(App[None]):
     def engine_ready(self) -> bool:
         """Whether PyTorch has been imported."""
         return self.engine.ready
+
+    @property
+    def training(self) -> Training | None:
+        """The training that runs or ran last, or None."""
+        return self.trainings.current
 
     @property
     def downloads(self) -> Downloads:
@@ -138,7 +145,7 @@ class TrialbookApp(App[None]):
                 with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread
                     loop.add_signal_handler(number, self._end_by_signal, number)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
-        self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))  # the terminal has forgotten all
+        self.app_resume_signal.subscribe(self, self._is_back)
 
     async def on_event(self, event: events.Event) -> None:
         """Take note of what is typed and clicked; Textual handles it."""
@@ -189,39 +196,33 @@ class TrialbookApp(App[None]):
 
     async def action_quit(self) -> None:
         """Leave; ask how if a training runs."""
-        if self.training is None or not self.training.is_running:
-            self.exit()
-            return
-        from tui.screens.dialogs import QuitDialog  # noqa: PLC0415 - as all screens: when it is opened
+        self.leaving.ask()
 
-        if not isinstance(self.screen, QuitDialog):
-            self.push_screen(QuitDialog(), self._leave)
+    async def action_suspend_process(self) -> None:  # type: ignore[override]  # actions may wait
+        """Go back to the shell, with the training paused so that its clock stands still too."""
+        training = self.training
+        if training is not None and training.snapshot.phase == "training":
+            training.control.pause()
+            deadline = time.monotonic() + _PAUSE
+            while training.snapshot.phase == "training" and time.monotonic() < deadline:
+                await asyncio.sleep(_LOOK_AGAIN)
+            self._resumed = training
+        super().action_suspend_process()
 
-    def _leave(self, how: str | None) -> None:
-        if how is None or self.training is None:
-            return
-        self._leave_with = 0
-        self.end_training(at_once=how == "stop")
-        if not self.training.is_running:
-            self.exit()
+    def _is_back(self, _app: App[None]) -> None:
+        if self._resumed is not None:
+            self._resumed.control.resume()
+            self._resumed = None
+        self.refresh(layout=True)  # the terminal has forgotten all
 
     def _end_by_signal(self, number: int) -> None:
-        status = 128 + number
-        state = self._state()
-        training = self.training
-        if training is not None:
-            training.control.stop()
-        end_in_time(lambda: training is not None and training.is_running, lambda: self._write_state(state), status)
-        if training is not None and training.is_running:
-            self._leave_with = status
-        else:
-            self.exit(return_code=status)
+        self.leaving.by_signal(number, hangup=number == signal.SIGHUP)
 
     def on_unmount(self) -> None:
         """Save what is remembered; a training must not outlive the screen unseen."""
         if self.training is not None:
             self.training.control.stop()
-        self._write_state(self._state())
+        self.write_state(self.state())
 
     # what is remembered
 
@@ -232,14 +233,16 @@ class TrialbookApp(App[None]):
         self._save_timer = self.set_timer(_SAVE_AFTER, self._save_state)
 
     def _save_state(self) -> None:
-        values = self._state()
-        self.run_worker(lambda: self._write_state(values), thread=True, exit_on_error=False, group="state")
+        values = self.state()
+        self.run_worker(lambda: self.write_state(values), thread=True, exit_on_error=False, group="state")
 
-    def _write_state(self, values: dict[str, Any]) -> None:
+    def write_state(self, values: dict[str, Any]) -> None:
+        """Save what is to be remembered."""
         with contextlib.suppress(TrialbookError):  # a draft that cannot be kept must not keep anybody from working
             write_state(self._state_file, values)
 
-    def _state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """Return what is to be remembered now."""
         self.remember |= {"version": 1, "draft": draft_to_dict(self.edits.draft)}
         with contextlib.suppress(Exception):  # while the app is torn down there may be no screen left to ask
             self.remember |= self.workbench.layout_state()
@@ -284,29 +287,6 @@ class TrialbookApp(App[None]):
 
     # the training
 
-    def start_training(self, data_problem: str) -> None:
-        """Train the draft, unless something is wrong with it or a training runs.
-
-        Args:
-            data_problem: Why the data cannot be used; "" if it can as far as is known.
-        """
-        draft = self.edits.draft
-        if self.training is not None and self.training.is_running:
-            keys = f"{self.key_of('stop')} stops it, {self.key_of('finish')} ends it after this epoch"
-            self.tell(f"A training runs: {keys}.", "warning")
-        elif draft.wrong:
-            path, wrong = next(iter(draft.wrong.items()))
-            self.tell(f"Cannot start: {path}: {wrong.reason}", "error")
-        elif data_problem:
-            self.tell(f"Cannot start: {data_problem}", "error")
-        else:
-            self.training = Training(
-                draft, self.home, self.load_dataset, lambda training: self.post_message(TrainingChanged(training))
-            )
-            self.run_worker(self.training.run, thread=True, exit_on_error=False, group="training")
-            self.say(Content("training"))
-            self.workbench.refresh_bindings()
-
     def load_dataset(self, settings: DataSettings, on_progress: OnProgress) -> Dataset:
         """Return a data set, from memory if it was the last one. For worker threads.
 
@@ -315,68 +295,9 @@ class TrialbookApp(App[None]):
         """
         return self.engine.load_dataset(settings, on_progress)
 
-    def pause_training(self) -> None:
-        """Pause the training, or let it go on."""
-        if self.training is not None:
-            control = self.training.control
-            if control.paused:
-                control.resume()
-                self.say(Content("training"))
-            else:
-                control.pause()
-                self.say(Content("paused"))
-            self.workbench.refresh_bindings()
-
-    def end_training(self, *, at_once: bool) -> None:
-        """Stop the training now, or after this epoch."""
-        if self.training is not None and self.training.is_running:
-            if at_once:
-                self.training.control.stop()
-                self.say(Content("stopping..."))
-            else:
-                self.training.control.finish_epoch()
-                self.say(Content("finishing this epoch..."))
-
     def on_training_changed(self, message: TrainingChanged) -> None:
         """Show what is new of the training; say how it ended."""
-        training = message.training
-        now = training.snapshot
-        if now.started is not None and training is not self._begun:
-            self._begun = training
-            self._training_begun(training, now.started.trial)
-        self.workbench.view.follow(training)
-        self.workbench.look()
-        self.workbench.refresh_bindings()
-        # messages that were under way when it ended see its last snapshot too
-        if now.phase == "ended" and training is not self._ended:
-            self._ended = training
-            self._training_ended(training)
-
-    def _training_begun(self, training: Training, trial: Trial) -> None:
-        self.workbench.view.begin(training)
-        for remark in training.snapshot.remarks:
-            self.tell(remark, "warning")
-        # the next trial begins from this one: what is edited from now on is a difference to it
-        self.edits.change(replace(self.edits.draft, begin=training.draft.settings, parent=trial.id, name="", note=""))
-        self.say(Content("training"))
-
-    def _training_ended(self, training: Training) -> None:
-        now = training.snapshot
-        if self._leave_with is not None:
-            self.exit(return_code=self._leave_with)
-            return
-        self.bell()
-        if now.error:
-            from tui.screens.dialogs import TextDialog  # noqa: PLC0415
-
-            self.say(safe(f"✗ {now.error}", "$text-error"))
-            kept = f"\n\n{len(now.history)} complete epochs are kept." if now.history else ""
-            self.push_screen(TextDialog("The training has failed", now.error + kept))
-            return
-        saved = f"saved in {now.started.trial.directory}" if now.started else "nothing is saved"
-        self.say(safe(ending_words(now)))
-        lines = [ending_words(now), *([str(now.selection)] if now.selection else []), printable(saved)]
-        self.notify("\n".join(lines), title="Training ended", timeout=6, markup=False)
+        self.trainings.changed(message.training)
 
     # what is shown
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.control import Control
+from core.early_stopping import best_epoch
 from core.errors import TrialbookError
-from core.events import EpochFinished, Event, Finished, Outcome, Paused, Progress, Resumed, Started
+from core.events import EpochFinished, Event, Finished, NotSaved, Outcome, Paused, Progress, Resumed, Started
 from core.text import printable
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 LoadDataset = Callable[["DataSettings", "OnProgress"], "Dataset"]
 Phase = Literal["loading", "training", "paused", "ended"]
 
+_NOT_THE_SAME = "not the same as before, so that results may differ in their last digits"
+_LOOK_AGAIN = 0.1  # seconds
 _RECENT = 5  # epochs that an estimate of the time left is made from
 
 
@@ -46,7 +50,8 @@ class Snapshot:
         verdict: Its last epoch against the parent trial's, once it has ended; None where there is no such trial.
         selection: How often its test set was used to choose by then; None where it was not, or before the end.
         error: Why it failed, in one line; "" if it did not.
-        remarks: What the user should know of the data.
+        remarks: What the user should know of the data, and of the machine where a trial goes on.
+        not_saved: Why the last epoch is not on the disk, and at the end where it was saved instead; "" if all is well.
     """
 
     phase: Phase = "loading"
@@ -61,6 +66,7 @@ class Snapshot:
     selection: Selection | None = None
     error: str = ""
     remarks: tuple[str, ...] = ()
+    not_saved: str = ""
 
     @property
     def epoch_fraction(self) -> float:
@@ -96,6 +102,23 @@ class Snapshot:
         return left + whole * (self.started.epochs - len(self.history) - 1)
 
 
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """How a training goes on with a saved trial instead of beginning anew.
+
+    Attributes:
+        trial: The saved trial.
+        epochs: How many epochs it shall have in all; None: as many as were asked for.
+        branch: The epoch that a new trial branches off at, "last" or "best"; None: the trial itself is resumed.
+        elsewhere: Whether another process trains it, which is asked to give it up first.
+    """
+
+    trial: Trial
+    epochs: int | None = None
+    branch: Literal["last", "best"] | None = None
+    elsewhere: bool = False
+
+
 class _CancelledError(Exception):
     """The training was stopped while its data was loaded."""
 
@@ -105,11 +128,19 @@ class Training:
 
     Attributes:
         draft: What is trained.
+        go_on: The trial that it goes on with, or None.
         control: Pauses and stops it.
         snapshot: How it stands.
     """
 
-    def __init__(self, draft: Draft, home: Path, load: LoadDataset, tell: Callable[[Training], object]) -> None:
+    def __init__(
+        self,
+        draft: Draft,
+        home: Path,
+        load: LoadDataset,
+        tell: Callable[[Training], object],
+        go_on: GoOn | None = None,
+    ) -> None:
         """Prepare a training.
 
         Args:
@@ -117,8 +148,10 @@ class Training:
             home: The directory with `saved_models/` in it.
             load: Loads a data set.
             tell: Called in the worker's thread whenever more than the progress within an epoch has changed.
+            go_on: The trial to go on with; None: a new one.
         """
         self.draft = draft
+        self.go_on = go_on
         self.control = Control()
         self.snapshot = Snapshot()
         self._home = home
@@ -147,24 +180,36 @@ class Training:
         self._tell(self)
 
     def _train(self) -> None:
-        from core import session  # noqa: PLC0415 - torch, which takes seconds
-
-        draft = self.draft
-        data = self._load(draft.settings.data, self._on_loading)
+        data = self._load(self.draft.settings.data, self._on_loading)
+        if self.go_on is not None and self.go_on.elsewhere:
+            self._take_back(self.go_on.trial)
         self._put(remarks=data.remarks, loading=("preparing the network", 0, 0))
         self._refuse_if_stopped()
-        events = session.train(
-            draft.settings,
-            data,
-            home=self._home,
-            name=draft.name,
-            note=draft.note,
-            parent=draft.parent,
-            control=self.control,
-        )
-        with closing(events):
+        with closing(self._events(data)) as events:
             for event in events:
                 self._take(event)
+
+    def _events(self, data: Dataset) -> Generator[Event, None, None]:
+        from core import continuation, session  # noqa: PLC0415 - torch, which takes seconds
+
+        draft, go_on = self.draft, self.go_on
+        said: dict[str, Any] = {"home": self._home, "name": draft.name, "note": draft.note, "control": self.control}
+        if go_on is None:
+            return session.train(draft.settings, data, parent=draft.parent, **said)
+        if go_on.branch is not None:
+            return continuation.branch(go_on.trial, data, draft.settings, best=go_on.branch == "best", **said)
+        return continuation.resume(go_on.trial, data, epochs=go_on.epochs, control=self.control)
+
+    def _take_back(self, trial: Trial) -> None:
+        """Wait until the process that trains a trial has given it up, which it is asked to."""
+        from core.trials.lease import ask  # noqa: PLC0415 - as above
+        from core.trials.store import listed_trial  # noqa: PLC0415
+
+        ask(trial, "stop")
+        self._put(loading=("waiting for the other process to stop", 0, 0))
+        while listed_trial(trial).status == "running":
+            self._refuse_if_stopped()
+            time.sleep(_LOOK_AGAIN)
 
     def _on_loading(self, what: str, done: int, total: int) -> None:
         self._put(loading=(what, done, total))
@@ -181,19 +226,42 @@ class Training:
             self._put(progress=event)
             return
         if isinstance(event, Started):
-            self._put(phase="training", started=event, memory=used_memory(event.device))
+            remarks = (*self.snapshot.remarks, *(f"{_NOT_THE_SAME}: {text}" for text in event.remarks))
+            self._put(
+                phase="training",
+                started=event,
+                memory=used_memory(event.device),
+                history=event.history,
+                best=best_epoch(event.history),
+                remarks=remarks,
+            )
         elif isinstance(event, EpochFinished):
             history = (*self.snapshot.history, event.result)
             memory = used_memory(self.snapshot.started.device) if self.snapshot.started else 0
-            self._put(history=history, best=event.best, progress=None, memory=memory)
+            self._put(history=history, best=event.best, progress=None, memory=memory, not_saved="")
         elif isinstance(event, Paused):
             self._put(phase="paused")
         elif isinstance(event, Resumed):
             self._put(phase="training")
+        elif isinstance(event, NotSaved):
+            self._put(not_saved=event.reason)
         elif isinstance(event, Finished):
+            self._put(not_saved=self._rescued(event))
             self._put(outcome=event.outcome, verdict=event.verdict, selection=self._selection(event.trial))
             return  # `run` tells, when all is over
         self._tell(self)
+
+    def _rescued(self, event: Finished) -> str:
+        """Save elsewhere what could not be saved in the home; return what to say of it, or ""."""
+        if event.unsaved is None:
+            return ""
+        from core.trials.rescue import rescue  # noqa: PLC0415 - as above
+
+        try:
+            trial = rescue(event.unsaved)
+        except TrialbookError as error:
+            return f"{event.unsaved.reason}; nor could the trial be saved elsewhere: {error}"
+        return f"{event.unsaved.reason}; the whole trial is saved in {trial.directory} instead"
 
     def _selection(self, trial: Trial) -> Selection | None:
         from core.trials.conclusion import conclusion_of  # noqa: PLC0415 - as above

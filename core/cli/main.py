@@ -20,6 +20,9 @@ from core.text import printable
 
 COMMANDS = {
     "train": "Train a trial and save it.",
+    "resume": "Go on with a trial that was stopped, killed or paused.",
+    "pause": "Let the process that trains a trial pause.",
+    "stop": "Let the process that trains a trial stop.",
     "check": "Say in seconds whether settings can work.",
     "evaluate": "Evaluate a saved trial or a file of weights on its test set.",
     "trials": "List the saved trials.",
@@ -35,7 +38,10 @@ COMMANDS = {
     "report": "Write the history of trials as a document.",
     "data": "List the data sets, or download one.",
 }
-_ELSEWHERE = dict.fromkeys(("edit", "delete", "trash", "export", "import"), "upkeep")
+_ELSEWHERE = {
+    **dict.fromkeys(("edit", "delete", "trash", "export", "import"), "upkeep"),
+    **dict.fromkeys(("pause", "stop"), "resume"),
+}
 """Modules that hold several commands, or are not called as their command is."""
 INTERRUPTED = 130
 

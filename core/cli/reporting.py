@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -17,13 +17,13 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 from core import verdict
 from core.accuracy import accuracy_interval
 from core.cli.options import Chosen
-from core.cli.output import bar, err, out, percent, say
+from core.cli.output import bar, err, out, percent, remark, say
 from core.control import Control
 from core.data.catalog import DataShape
 from core.diagnosis import diagnose_trial
 from core.epoch import Epoch
 from core.errors import TrialbookError
-from core.events import EpochFinished, Event, Finished, Outcome, Progress, Started
+from core.events import EpochFinished, Event, Finished, NotSaved, Outcome, Progress, Started
 from core.settings import widths_text
 from core.size import size_of
 from core.text import one_line_json
@@ -80,14 +80,19 @@ def report_json(events: Iterator[Event]) -> list[Finished]:
                     epochs=event.epochs,
                     steps=event.steps,
                     best_by=event.best_by,
+                    complete_epochs=len(event.history),
+                    remarks=list(event.remarks),
                 )
                 epochs = event.epochs
+            elif isinstance(event, NotSaved):
+                print_json(event="not saved", epoch=event.epoch, reason=event.reason)
             elif isinstance(event, EpochFinished):
                 figures = dataclasses.asdict(event.result)
                 print_json(event="epoch", epoch=figures.pop("epoch"), epochs=epochs, **figures, is_best=event.is_best)
             elif isinstance(event, Finished):
                 judged = None if event.verdict is None else dataclasses.asdict(event.verdict)
                 told = {**_ending(event.outcome), "verdict": judged, "model": event.model}
+                told["not_saved"] = event.unsaved.reason if event.unsaved else None
                 print_json(event="finished", trial=event.trial.id, **told)
                 finished.append(event)
                 trial = None
@@ -148,6 +153,8 @@ def report(
             elif isinstance(event, EpochFinished):
                 progress.update(task, completed=event.result.epoch * steps)
                 say(_row(event.result, event.is_best), to=to)
+            elif isinstance(event, NotSaved):
+                remark(f"{event.reason}; the training goes on in memory")
             elif isinstance(event, Finished):
                 stack.close()
                 _conclude(event, shape.test_images, home, to)
@@ -182,6 +189,10 @@ def _introduce(event: Started, chosen: Chosen, shape: DataShape, before: int, to
         say(f"{name:<9}{text}", to=to)
     for index, change in enumerate(chosen.changes):
         say(f"{'changed' if index == 0 else '':<9}{change}", to=to)
+    if event.history:
+        say(f"{'goes on':<9}after epoch {len(event.history)}", to=to)
+    for text in event.remarks:
+        remark(f"not the same as before, so that results may differ in their last digits: {text}")
     say("", to=to)
     say(_HEADING, to=to, style="bold")
 
@@ -211,6 +222,21 @@ def _conclude(event: Finished, images: int, home: Path | None, to: Console) -> N
         say(str(found), to=to)
     say(f"saved in {event.trial.directory}; `trialbook evaluate {event.trial.id}` tells more", to=to)
     say(f"Accuracy on test set : {100 * last.test_accuracy:.4f}%", style="bold", to=to)
+
+
+def save_elsewhere(finished: Sequence[Finished]) -> None:
+    """Save what could not be written to its home in the user's state directory, or else among temporary files.
+
+    Raises:
+        TrialError: It cannot be written there either.
+    """
+    from core.trials.rescue import rescue  # noqa: PLC0415 - torch
+
+    for event in finished:
+        if event.unsaved is None:
+            continue
+        trial = rescue(event.unsaved)
+        remark(f"{event.unsaved.reason}; the whole trial is saved in {trial.directory} instead")
 
 
 def print_conclusion(home: Path, event: Finished, to: Console = out) -> None:

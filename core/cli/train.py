@@ -11,11 +11,12 @@ import click
 
 from core.cli.options import chosen_settings, trial_options
 from core.cli.output import loading_progress, percent, print_table, remark, say, table
-from core.cli.reporting import print_conclusion, print_json, report, report_json, signals
+from core.cli.reporting import print_conclusion, print_json, report, report_json, save_elsewhere, signals
 from core.cli.trials import short_verdict
 from core.control import Control
 from core.events import Finished
 from core.trials.conclusion import conclusion_of
+from core.trials.store import find_trial
 
 MAX_SEEDS = 1_000
 
@@ -31,9 +32,16 @@ MAX_SEEDS = 1_000
     metavar="K",
     help="Train K trials that differ in their seed alone, one after the other.",
 )
+@click.option(
+    "--branch",
+    type=click.Choice(["last", "best"]),
+    help="With --from: go on after that trial's last or best epoch, with its weights and curves, instead of anew.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON per event, and nothing else.")
 @click.pass_obj
-def train(home: Path, /, *, name: str, note: str, seeds: int, as_json: bool, **options: Any) -> int:
+def train(  # noqa: PLR0913 - one argument per option
+    home: Path, /, *, name: str, note: str, seeds: int, branch: str | None, as_json: bool, **options: Any
+) -> int:
     """Train a trial and save it under saved_models/.
 
     Without a beginning and without --data it is a small network on the built-in handwritten digits. Ctrl-C finishes the
@@ -41,6 +49,9 @@ def train(home: Path, /, *, name: str, note: str, seeds: int, as_json: bool, **o
     series too.
     """
     chosen = chosen_settings(home, **options)
+    if branch is not None and (options["trial"] is None or seeds > 1):
+        raise click.UsageError("--branch needs --from TRIAL, and no --seeds")
+    from core.continuation import branch as branch_off  # noqa: PLC0415
     from core.data.dataset import load_data  # noqa: PLC0415 - torch; wrong settings are told without waiting for it
     from core.series import train_series  # noqa: PLC0415
 
@@ -49,13 +60,18 @@ def train(home: Path, /, *, name: str, note: str, seeds: int, as_json: bool, **o
     for text in data.remarks:
         remark(text)
     control = Control()
-    events = train_series(
-        chosen.settings, data, seeds, home=home, name=name, note=note, parent=chosen.parent, control=control
-    )
+    if branch is None:
+        events = train_series(
+            chosen.settings, data, seeds, home=home, name=name, note=note, parent=chosen.parent, control=control
+        )
+    else:
+        origin, best = find_trial(home, options["trial"]), branch == "best"
+        events = branch_off(origin, data, chosen.settings, best=best, home=home, name=name, note=note, control=control)
     with signals(control) as received, closing(events):
         finished = report_json(events) if as_json else report(events, chosen, data.shape, home if seeds == 1 else None)
         if seeds > 1 and finished:
             _sum_up(home, finished, as_json)
+    save_elsewhere(finished)
     return 128 + received[0] if received else 0
 
 

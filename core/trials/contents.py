@@ -25,9 +25,9 @@ from core.text import printable, strict_json
 from core.trials.archive import BEST_TENSORS, LAST_TENSORS, Members, UnsoundError
 from core.trials.history import parse_history
 from core.trials.store import is_id
+from core.trials.summary import LONGEST_CHANGES, figures, shortened, summary_of_settings
 from core.trials.trial import ABOUT, HISTORY, PREDICTIONS, RAN_ON, SETTINGS, SUMMARY, TEST_LABELS, About, about_of
 from core.trials.upkeep import checked_about
-from core.trials.writer import LONGEST_CHANGES, figures, shortened, summary_of_settings
 from core.verdict import verdict_from
 
 _STATUSES = ("finished", "stopped", "failed", "interrupted")
@@ -73,7 +73,8 @@ def contents_of(members: Members) -> Contents:
     """
     settings = _settings(members)
     ran_on = _object(members, RAN_ON)
-    ran_on.pop("process", None)  # whatever it names, it does not train this copy
+    for name in ("process", "before"):
+        ran_on.pop(name, None)  # whatever they name, it does not train this copy
     shape = shape_of(ran_on)
     history = _history(members)
     if len(history) > settings.training.epochs:
@@ -220,6 +221,7 @@ def _summary(
         "parent": None if parent is None else shortened(str(parent), _LONGEST_WORD),
         "changes": shortened(str(given.get("changes", "")), LONGEST_CHANGES),
         **summary_of_settings(settings, data),
+        "branched_at": branched if _is_count(branched := given.get("branched_at")) else None,
         "parameters": size_of(settings, shape).parameters,
         "best_by": "validation cost" if settings.data.validation_split else "test cost",
         # rounded after every epoch, as the writer does it

@@ -25,9 +25,9 @@ from core.trials.archive import BEST_TENSORS, LAST_TENSORS, LIMITS, UnsoundError
 from core.trials.contents import Contents, answers_size, contents_of, shape_of
 from core.trials.history import append, epoch_line
 from core.trials.store import DIRECTORY, listed_trial, other_id
+from core.trials.summary import write_ran_on, write_summary
 from core.trials.trial import ABOUT, HISTORY, PREDICTIONS, RAN_ON, SETTINGS, SUMMARY, TEST_LABELS, Trial
 from core.trials.upkeep import refuse_running, write_about
-from core.trials.writer import write_ran_on, write_summary
 from core.weights import read_weights, write_weights
 
 
@@ -71,7 +71,7 @@ def _members(trial: Trial) -> dict[str, bytes]:
     history, problems = trial.history()
     if problems:
         raise UnsoundError(problems[0].removesuffix(" and left out"))
-    ran_on = {name: value for name, value in trial.ran_on().items() if name != "process"}
+    ran_on = {name: value for name, value in trial.ran_on().items() if name not in ("process", "before")}
     shape = shape_of(ran_on)
     members = {
         SETTINGS: settings_to_toml(trial.settings()).encode(),

@@ -24,15 +24,21 @@ def epoch_line(epoch: Epoch) -> str:
     return f'{body}, "crc32": "{zlib.crc32(body.encode()):08x}"}}\n'
 
 
-def append(path: Path, content: bytes) -> None:
+def append(path: Path, content: bytes | bytearray | memoryview, offset: int | None = None) -> None:
     """Append to a file, on to the disk; if that fails, the file is as it was.
+
+    Args:
+        path: The file; it is made where there is none.
+        content: What is appended.
+        offset: Where the file is cut first; None: nowhere.
 
     Raises:
         TrialError: The file cannot be written.
     """
     try:
         with path.open("ab", buffering=0) as file:
-            before = file.tell()
+            before = file.tell() if offset is None else offset
+            file.truncate(before)
             try:
                 written = 0
                 while written < len(content):

@@ -15,6 +15,7 @@ from core.errors import TrialbookError, TrialError
 from core.files import cannot_write
 from core.process import is_alive
 from core.text import printable
+from core.trials.lock import is_leased
 from core.trials.trial import RAN_ON, SETTINGS, About, Trial
 
 DIRECTORY = "saved_models"
@@ -41,17 +42,23 @@ class Listed:
     status: str
 
 
-def new_directory(home: Path) -> Path:
+def new_directory(home: Path, wanted: str = "") -> Path:
     """Make the directory of a new trial, whose name no other trial has.
+
+    Args:
+        home: The directory with `saved_models/` in it.
+        wanted: The id it should have; another one of the same time if that is taken. "": one of now.
 
     Raises:
         TrialError: It cannot be made.
     """
     parent = home / DIRECTORY
+    own = wanted
     while True:
         now = datetime.now()
         # down to the hundredth of a second, so that trials made by a script one after the other stay in their order
-        path = parent / _with_letters(f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 10_000:02}")
+        path = parent / (own or _with_letters(f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 10_000:02}"))
+        own = other_id(wanted) if wanted else ""
         try:
             parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
@@ -164,4 +171,7 @@ def _status(trial: Trial, summary: dict[str, Any]) -> str:
     except TrialError:
         return status if not (trial.directory / RAN_ON).exists() else "damaged"
     alive = is_alive(process) if isinstance(process, dict) else False
-    return "interrupted" if alive is False else status
+    # a process that lives may have given the trial up, where it could not even write how it ended
+    if alive is False or (alive and is_leased(trial.directory) is False):
+        return "interrupted"
+    return status

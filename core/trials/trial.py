@@ -29,6 +29,8 @@ ABOUT = "about.json"
 RAN_ON = "ran_on.json"
 TEST_LABELS = "test_labels"
 LIVE = "live.json"
+CHECKPOINT = "checkpoint.safetensors"
+BEST_CHECKPOINT = "best_checkpoint.safetensors"
 
 _MAX_JSON = 10_000_000
 

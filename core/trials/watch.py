@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Mapping
@@ -13,8 +14,12 @@ from core.epoch import Epoch
 from core.errors import TrialError
 from core.events import Progress
 from core.trials.history import read_on
+from core.trials.lock import last_beat
 from core.trials.store import DIRECTORY, Listed, is_id, listed_trial
 from core.trials.trial import HISTORY, SUMMARY, Trial
+
+SILENCE = 60.0
+"""Seconds without a sign of life after which a trial that another host trained counts as interrupted."""
 
 _SETTLED = 2_000_000_000  # nanoseconds
 
@@ -27,10 +32,15 @@ class Seen:
         listed: What a list shows of it.
         changed: When its directory was changed last, in nanoseconds since 1970; 0 where that was just before it was
             read, as file systems have coarse clocks and a second change could have the same time.
+        beat: The last sign of life of whoever trains it, where it runs: a time, perhaps of another host's clock, of
+            which only a change says something.
+        beat_at: When that was first seen, in seconds of this process's own clock.
     """
 
     listed: Listed
     changed: int
+    beat: int = 0
+    beat_at: float = 0.0
 
 
 def look_again(home: Path, before: Mapping[str, Seen]) -> dict[str, Seen]:
@@ -64,15 +74,21 @@ def _look_at(directory: str, before: Seen | None) -> Seen | None:
         changed = os.stat(directory).st_mtime_ns
     except OSError:
         return None
-    if before is not None and before.changed == changed and before.listed.status != "running":
+    if before is not None and before.changed == changed and not (before.beat or before.listed.status == "running"):
         return before
     is_settled = now - changed > _SETTLED
     if before is None and not is_settled and not os.path.exists(f"{directory}/{SUMMARY}"):
         return None
-    listed = listed_trial(Trial(Path(directory)))
+    listed, beat, beat_at = listed_trial(Trial(Path(directory))), 0, 0.0
+    if listed.status == "running":
+        beat, beat_at = last_beat(Path(directory)), time.monotonic()
+        if before is not None and before.beat == beat:
+            beat_at = before.beat_at
+            if time.monotonic() - beat_at > SILENCE:  # on another host; of this host's processes we know
+                listed = dataclasses.replace(listed, status="interrupted")
     if before is not None and before.listed == listed:
         listed = before.listed
-    return Seen(listed, changed if is_settled else 0)
+    return Seen(listed, changed if is_settled else 0, beat, beat_at)
 
 
 @dataclass(frozen=True, slots=True)

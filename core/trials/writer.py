@@ -9,169 +9,298 @@ import os
 import secrets
 import shutil
 import time
+import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core.epoch import Epoch
+from core.control import Control
 from core.errors import TrialbookError, TrialError
 from core.events import EpochFinished, Outcome, Paused, Progress, Resumed
-from core.files import cannot_write, replace_file, replace_text
-from core.settings import Change, Settings, widths_text, write_settings
-from core.text import shorten
+from core.files import keep_as, put, replace_file, staged_file
+from core.settings import Change, Settings, write_settings
+from core.trials.checkpoint import Checkpoint, checkpoint_content, write_and_read_back
 from core.trials.history import append, epoch_line
-from core.trials.lineage import repeat_key
+from core.trials.lease import Lease
 from core.trials.store import new_directory
+from core.trials.summary import LONGEST_CHANGES, figures, shortened, summary_of_settings, write_ran_on, write_summary
 from core.trials.trial import (
+    BEST_CHECKPOINT,
+    BEST_WEIGHTS,
+    CHECKPOINT,
     HISTORY,
+    LAST_WEIGHTS,
     LIVE,
     PREDICTIONS,
-    RAN_ON,
     SETTINGS,
-    SUMMARY,
     TEST_LABELS,
     About,
     Trial,
 )
 from core.trials.upkeep import write_about
 from core.verdict import Verdict
-from core.weights import write_weights
+from core.weights import weights_content, write_weights
 
-MAX_SUMMARY = 2_000  # bytes
-_LONG = 120  # characters of a text in a summary
-LONGEST_CHANGES = 400  # characters of the changes since the parent
+if TYPE_CHECKING:
+    from torch import Tensor
+
 _LIVE_EVERY = 0.5  # seconds
 
 
-def write_ran_on(trial: Trial, ran_on: Mapping[str, Any]) -> None:
-    """Write what a trial runs on.
+@dataclass(frozen=True, slots=True)
+class First:
+    """What a trial's directory holds before its first epoch.
 
-    Raises:
-        TrialError: The file cannot be written.
+    Attributes:
+        settings: The trial's settings.
+        ran_on: What it runs on, as `core.machine.describe_run` describes it.
+        about: Its name and note.
+        test_labels: The true class of every test image, as many bytes each as `class_type` has.
     """
-    replace_text(trial.directory / RAN_ON, json.dumps(ran_on, indent=1) + "\n")
+
+    settings: Settings
+    ran_on: Mapping[str, Any]
+    about: About
+    test_labels: bytes
+
+    def write(self, trial: Trial) -> None:
+        """Write it.
+
+        Raises:
+            TrialError: A file cannot be written.
+        """
+        write_settings(self.settings, trial.directory / SETTINGS)
+        write_ran_on(trial, self.ran_on)
+        write_about(trial, self.about)
+        replace_file(trial.directory / TEST_LABELS, lambda file: file.write(self.test_labels))
 
 
-def write_summary(trial: Trial, summary: Mapping[str, Any]) -> None:
-    """Replace a trial's summary.
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The complete epochs of a trial, as its files hold them.
 
-    Raises:
-        TrialError: The file cannot be written, or would be larger than a list wants to read.
+    Attributes:
+        history: Their lines.
+        answers: Their predictions.
+        written: Whether both are in the trial's files already.
     """
-    path = trial.directory / SUMMARY
-    text = json.dumps(summary) + "\n"
-    if len(text) > MAX_SUMMARY:
-        raise cannot_write(path, OSError(f"it would have {len(text)} bytes"))
-    replace_text(path, text)
+
+    history: bytes
+    answers: bytes
+    written: bool = True
 
 
-def summary_of_settings(settings: Settings, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a summary tells of a trial's settings and of its data.
+def new_writer(  # noqa: PLR0913 - all that is known at the start
+    home: Path,
+    first: First,
+    control: Control,
+    *,
+    parent: str | None,
+    changes: Sequence[Change],
+    parameters: int,
+    best_by: str,
+    branched_at: int = 0,
+    done: Done | None = None,
+) -> TrialWriter:
+    """Make a trial's directory and write all that is known before the first epoch.
 
     Args:
-        settings: The trial's.
-        data: The part `data` of what it runs on.
+        home: The directory with `saved_models/` in it.
+        first: What is written.
+        control: What others' requests to the training are passed on to.
+        parent: The preset or the trial that the settings were derived from.
+        changes: What differs from the parent's settings.
+        parameters: Trained numbers of the network.
+        best_by: What decides which epoch is the best.
+        branched_at: The epoch of the parent that the trial goes on from; 0: it begins anew.
+        done: The epochs up to that one; `TrialWriter.begin` writes them.
+
+    Raises:
+        TrialError: They cannot be written; no directory is left.
     """
-    fingerprint = str(data["fingerprint"])
-    return {
-        "repeats": repeat_key(settings, fingerprint),
-        "seed": settings.training.seed,
-        "fingerprint": fingerprint[:16],
-        "test_images": data["test_images"],
-        "source": shortened(settings.data.source),
-        "hidden": shortened(widths_text(settings)),
-        "epochs": settings.training.epochs,
+    trial = Trial(new_directory(home))
+    words = [f"branched at epoch {branched_at}"] if branched_at else []
+    summary = {
+        "id": trial.id,
+        "status": "running",
+        "reason": "",
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "parent": parent,
+        "changes": shortened("; ".join([*words, *map(str, changes)]), LONGEST_CHANGES),
+        **summary_of_settings(first.settings, first.ran_on["data"]),
+        **({"repeats": trial.id} if branched_at else {}),  # its first epochs had other settings: it repeats no trial
+        "branched_at": branched_at or None,
+        "parameters": parameters,
+        "best_by": best_by,
+        "seconds": 0.0,
+        "last": None,
+        "best": None,
+        "verdict": None,
     }
+    lease: Lease | None = None
+    try:
+        lease = Lease(trial, control)
+        first.write(trial)
+        write_summary(trial, summary)
+    except BaseException:
+        if lease is not None:
+            lease.release()
+        shutil.rmtree(trial.directory, ignore_errors=True)
+        raise
+    return TrialWriter(trial, first, summary, lease, done)
+
+
+class Unsaved:
+    """A trial that could not be written to its directory, whole in memory, to be saved elsewhere.
+
+    Attributes:
+        trial: Where it should have been.
+        reason: Why it could not be written.
+    """
+
+    def __init__(self, writer: TrialWriter, reason: str) -> None:
+        """Keep what the writer knows."""
+        self.trial = writer.trial
+        self.reason = reason
+        self._writer = writer
+
+    def save(self, home: Path) -> Trial:
+        """Write the trial, complete, under another home, or under its own once it can be written again.
+
+        Raises:
+            TrialError: It cannot be written there either.
+        """
+        return self._writer.save_to(home)
 
 
 class TrialWriter:
     """The one writer of a trial's files, but for `about.json`.
 
+    All but the weights is kept in memory too, a few megabytes: what cannot be written now can be later, or elsewhere.
+
     Attributes:
         trial: The saved trial.
+        not_saved: Why the last epoch is not on the disk; "" if it is.
     """
 
-    def __init__(  # noqa: PLR0913 - all that is known at the start
+    def __init__(
         self,
-        home: Path,
-        settings: Settings,
-        ran_on: dict[str, Any],
-        about: About,
-        *,
-        test_labels: bytes,
-        parent: str | None,
-        changes: Sequence[Change],
-        parameters: int,
-        best_by: str,
+        trial: Trial,
+        first: First,
+        summary: dict[str, Any],
+        lease: Lease,
+        done: Done | None = None,
     ) -> None:
-        """Make the trial's directory and write all that is known before the first epoch.
+        """Write on; `new_writer` and `resumed_writer` make one.
 
-        Raises:
-            TrialError: They cannot be written; no directory is left.
+        Args:
+            trial: The trial, whose directory is there.
+            first: What is written before the first epoch.
+            summary: Its summary so far.
+            lease: This process's right to train it; `finish` releases it.
+            done: Its complete epochs; None before the first.
         """
-        self.trial = Trial(new_directory(home))
-        self._summary: dict[str, Any] = {
-            "id": self.trial.id,
-            "status": "running",
-            "reason": "",
-            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "parent": parent,
-            "changes": shortened("; ".join(map(str, changes)), LONGEST_CHANGES),
-            **summary_of_settings(settings, ran_on["data"]),
-            "parameters": parameters,
-            "best_by": best_by,
-            "seconds": 0.0,
-            "last": None,
-            "best": None,
-            "verdict": None,
-        }
+        self.trial = trial
+        self.not_saved = ""
+        self._first = first
+        self._summary = summary
+        done = done or Done(b"", b"")
+        self._history, self._answers = bytearray(done.history), bytearray(done.answers)
+        self._written = (
+            (len(done.answers), len(done.history)) if done.written else (0, 0)
+        )  # bytes of both that are on the disk for good
+        self._pending: EpochFinished | None = None  # a copy of the last epoch that could not be written
+        self._pending_best: Mapping[str, Tensor] | None = None
         self._told = 0.0  # when the progress was last written
-        try:
-            write_settings(settings, self.trial.directory / SETTINGS)
-            write_ran_on(self.trial, ran_on)
-            write_about(self.trial, about)
-            replace_file(self.trial.directory / TEST_LABELS, lambda file: file.write(test_labels))
-            write_summary(self.trial, self._summary)
-        except BaseException:
-            shutil.rmtree(self.trial.directory, ignore_errors=True)
-            raise
+        self._lease = lease
 
-    def write_epoch(self, event: EpochFinished) -> None:
-        """Add an epoch: predictions and history first, then the weights, then the summary.
+    def begin(self, last: EpochFinished | None) -> None:
+        """Write what a training goes on with: files end with the complete epochs, weights are those of the last.
+
+        Args:
+            last: The last complete epoch; None if there is none.
 
         Raises:
-            TrialError: A file cannot be written; all files are as they were after the epoch before.
+            TrialbookError: A file cannot be written.
+        """
+        if last is not None:
+            self._take(last)
+            self._write(last)
+            return
+        for name in (PREDICTIONS, HISTORY):
+            if (self.trial.directory / name).exists():  # an epoch that did not count
+                append(self.trial.directory / name, b"", 0)
+        write_summary(self.trial, self._summary)
+
+    def _take(self, event: EpochFinished) -> None:
+        self._summary |= {"last": figures(event.result), "best": figures(event.best)}
+
+    def write_epoch(self, event: EpochFinished) -> bool:
+        """Add an epoch, and any before it that could not be written.
+
+        Predictions and history go first, then the checkpoint, which makes the epoch count, then the weights, which are
+        also in the checkpoint, and the summary.
+
+        Returns:
+            Whether all is on the disk; `not_saved` tells why it is not. The disk then holds the epochs before.
+        """
+        self._history += epoch_line(event.result).encode()
+        self._answers += event.predictions.tobytes()
+        self._summary["seconds"] = round(self._summary["seconds"] + event.result.seconds, 3)
+        self._take(event)
+        try:
+            self._write(event)
+        except TrialbookError as error:
+            self.not_saved = str(error)
+            self._pending = _copied(event)
+            if event.is_best:
+                self._pending_best = self._pending.weights
+            return False
+        self.not_saved = ""
+        self._pending = self._pending_best = None
+        return True
+
+    def _write(self, event: EpochFinished) -> None:
+        """Write all that is not on the disk yet.
+
+        Raises:
+            TrialbookError: Something cannot be written; history and predictions are as they were.
         """
         directory = self.trial.directory
         if not directory.is_dir():
             raise TrialError(f"{directory} is gone: somebody has removed or renamed the trial while it was trained")
-        predictions, history = directory / PREDICTIONS, directory / HISTORY
-        sizes = {path: path.stat().st_size if path.exists() else 0 for path in (predictions, history)}
+        paths = (directory / PREDICTIONS, directory / HISTORY)
+        contents = (self._answers, self._history)
         try:
-            append(predictions, event.predictions.tobytes())
-            append(history, epoch_line(event.result).encode())
-            write_weights(event.weights, self.trial.weights())
+            for path, content, done in zip(paths, contents, self._written, strict=True):
+                append(path, memoryview(content)[done:], done)
+            self._write_tensors(event)
         except TrialbookError:
-            for path, size in sizes.items():
+            for path, done in zip(paths, self._written, strict=True):
                 with contextlib.suppress(OSError):  # the first error is the one to report
-                    os.truncate(path, size)
+                    os.truncate(path, done)
             raise
         if event.is_best:
-            self._keep_best(event)
-        self._summary["seconds"] = round(self._summary["seconds"] + event.result.seconds, 3)
-        self._summary |= {"last": figures(event.result), "best": figures(event.best)}
+            keep_as(directory / CHECKPOINT, directory / BEST_CHECKPOINT)
+            keep_as(self.trial.weights(), self.trial.weights(best=True))
+        elif self._pending_best is not None:
+            write_weights(self._pending_best, self.trial.weights(best=True))
         write_summary(self.trial, self._summary)
 
-    def _keep_best(self, event: EpochFinished) -> None:
-        """Make the weights just written the best ones too: the same file under two names, until it is replaced."""
-        best = self.trial.weights(best=True)
-        link = best.with_name(f".{best.name}.{secrets.token_hex(4)}")
-        try:
-            link.hardlink_to(self.trial.weights())
-            link.replace(best)
-        except OSError:  # a file system without links
-            write_weights(event.weights, best)
+    def _write_tensors(self, event: EpochFinished) -> None:
+        """Replace checkpoint and weights, neither before both are on the disk."""
+        checkpoint, weights = self.trial.directory / CHECKPOINT, self.trial.weights()
+        mark = Checkpoint(event.result.epoch, len(self._history), zlib.crc32(self._history), event.state)
+        content, plain = checkpoint_content(mark), weights_content(event.weights)
+        with (
+            staged_file(checkpoint, lambda file: write_and_read_back(file, content)) as new_checkpoint,
+            staged_file(weights, lambda file: file.write(plain)) as new_weights,
+        ):
+            put(new_checkpoint, checkpoint)
+            self._written = len(self._answers), len(self._history)  # from here on the epoch counts
+            put(new_weights, weights)
 
     def write_progress(self, event: Progress | Paused | Resumed) -> None:
         """Tell other processes how far the epoch is, a few times a second; nothing depends on it, and nothing waits.
@@ -189,39 +318,69 @@ class TrialWriter:
             temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
             temporary.replace(path)
 
-    def finish(self, outcome: Outcome, verdict: Verdict | None = None) -> None:
+    def finish(self, outcome: Outcome, verdict: Verdict | None = None) -> Unsaved | None:
         """Record how the training ended.
 
         Args:
             outcome: How it ended.
             verdict: How its last epoch compares with the parent's; None where there is nothing to compare with.
 
-        Raises:
-            TrialError: The file cannot be written.
+        Returns:
+            What could not be written, to be saved elsewhere; None if all is on the disk.
         """
         with contextlib.suppress(OSError):
             (self.trial.directory / LIVE).unlink()
         self._summary |= {"status": outcome.status, "reason": shortened(outcome.reason)}
         self._summary["verdict"] = None if verdict is None else dataclasses.asdict(verdict)
-        write_summary(self.trial, self._summary)
+        try:
+            if self._pending is not None:
+                self._write(self._pending)
+            write_summary(self.trial, self._summary)
+        except TrialbookError as error:
+            self.not_saved = str(error)
+            return Unsaved(self, self.not_saved)
+        finally:
+            self._lease.release()
+        self.not_saved = ""
+        return None
+
+    def discard(self) -> None:
+        """Remove a trial that could not begin."""
+        self._lease.release()
+        shutil.rmtree(self.trial.directory, ignore_errors=True)
+
+    def save_to(self, home: Path) -> Trial:
+        """Write the whole trial under a home, under its own id where that is free.
+
+        Raises:
+            TrialError: It cannot be written.
+        """
+        trial = Trial(new_directory(home, self.trial.id))
+        try:
+            for name in (CHECKPOINT, BEST_CHECKPOINT, LAST_WEIGHTS, BEST_WEIGHTS):
+                with contextlib.suppress(OSError):  # what could not be written before is written below
+                    shutil.copyfile(self.trial.directory / name, trial.directory / name)
+            self._first.write(trial)
+            there, self.trial, written = self.trial, trial, self._written
+            self._written = 0, 0
+            self._summary["id"] = trial.id
+            if self._pending is not None:
+                self._write(self._pending)
+            else:
+                append(trial.directory / PREDICTIONS, self._answers, 0)
+                append(trial.directory / HISTORY, self._history, 0)
+                write_summary(trial, self._summary)
+        except TrialbookError:
+            self.trial, self._written = there, written
+            shutil.rmtree(trial.directory, ignore_errors=True)
+            raise
+        return trial
 
 
-def figures(epoch: Epoch) -> dict[str, Any]:
-    """Return what a list shows of an epoch."""
-    values = {
-        "epoch": epoch.epoch,
-        "train_cost": epoch.train_cost,
-        "test_cost": epoch.test_cost,
-        "test_accuracy": epoch.test_accuracy,
-        "validation_accuracy": epoch.validation_accuracy,
-    }
-    return {name: float(f"{value:.8g}") if isinstance(value, float) else value for name, value in values.items()}
-
-
-def shortened(text: str, longest: int = _LONG) -> str:
-    """Return a text cut so that its JSON has at most so many characters, quotes included."""
-    # json writes a character outside ASCII as 6 or 12: the summary's size must hold for any text
-    limit = longest
-    while len(json.dumps(shorten(text, limit))) > longest:
-        limit -= 5
-    return shorten(text, limit)
+def _copied(event: EpochFinished) -> EpochFinished:
+    """Return an epoch that no later training step changes."""
+    return dataclasses.replace(
+        event,
+        weights={name: tensor.detach().cpu().clone() for name, tensor in event.weights.items()},
+        state={name: tensor.detach().cpu().clone() for name, tensor in event.state.items()},
+    )

@@ -11,8 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Input, Label, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, Label, Static
 
 from core.errors import TrialError
 from core.files import replace_text
@@ -25,26 +24,6 @@ from tui.widgets.keys import usable_bindings
 
 if TYPE_CHECKING:
     from tui.app import TrialbookApp
-
-
-class QuitDialog(Dialog):
-    """Asks how to leave while a training runs; answers "finish", "stop" or None to stay."""
-
-    CHOICES = (
-        ("finish", "Finish this epoch, then leave"),
-        ("stop", "Stop now: the epochs before this one are kept"),
-        ("stay", "Stay"),
-    )
-
-    def compose_page(self) -> ComposeResult:
-        """Compose the box."""
-        with Vertical(classes="dialog") as box:
-            box.border_title = "A training is running"
-            yield OptionList(*(Option(text, id=name) for name, text in self.CHOICES), compact=True)
-
-    @on(OptionList.OptionSelected)
-    def _chosen(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(None if event.option_id == "stay" else event.option_id)
 
 
 class TextDialog(Dialog):

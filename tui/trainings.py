@@ -1,0 +1,202 @@
+"""The trainings of a console, one at a time: begun, asked for something, followed, and told how they ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from textual.content import Content
+
+from core.errors import TrialbookError
+from core.text import printable
+from tui.draft import begun
+from tui.messages import TrainingChanged
+from tui.runs import ending_words
+from tui.safe import safe
+from tui.training import GoOn, Training
+
+if TYPE_CHECKING:
+    from core.trials.lease import Request
+    from core.trials.trial import Trial
+    from tui.app import TrialbookApp
+    from tui.draft import Draft
+    from tui.runs import Shown
+
+
+class Trainings:
+    """What the app trains.
+
+    Attributes:
+        current: The training that runs or ran last, or None.
+        ended: The last training whose end was told, or None.
+    """
+
+    def __init__(self, app: TrialbookApp) -> None:
+        """Train nothing yet."""
+        self.current: Training | None = None
+        self._app = app
+        self._begun: Training | None = None  # the last training whose start was shown
+        self.ended: Training | None = None
+        self._not_saved = ""  # why the last epoch is not on the disk, as far as it was told
+
+    def start(self, data_problem: str, branch: Literal["last", "best"] | None = None) -> None:
+        """Train the draft, unless something is wrong with it or a training runs.
+
+        Args:
+            data_problem: Why the data cannot be used; "" if it can as far as is known.
+            branch: The epoch of the parent trial to branch off at; None: the trial begins anew.
+        """
+        draft = self._app.edits.draft
+        if draft.wrong:
+            path, wrong = next(iter(draft.wrong.items()))
+            data_problem = f"{path}: {wrong.reason}"
+        if data_problem:
+            self._app.tell(f"Cannot start: {data_problem}", "error")
+            return
+        go_on = None
+        if branch is not None:
+            parent = self._parent_of_draft()
+            if parent is None:
+                return
+            go_on = GoOn(parent, branch=branch)
+        self._train(draft, go_on)
+
+    def parent_summary(self) -> dict[str, Any]:
+        """Return the summary of the saved trial that the draft begins from; {} where there is none."""
+        from core.trials.lineage import parent_trial  # noqa: PLC0415 - the first screen needs it not
+
+        parent = parent_trial(self._app.home, self._app.edits.draft.parent)
+        try:
+            return {} if parent is None else parent.summary()
+        except TrialbookError:
+            return {}
+
+    def _parent_of_draft(self) -> Trial | None:
+        """Return the saved trial that the draft begins from; tell why there is none."""
+        from core.trials.lineage import parent_trial  # noqa: PLC0415 - the first screen needs it not
+
+        parent = parent_trial(self._app.home, self._app.edits.draft.parent)
+        if parent is None:
+            self._app.tell("Only what begins from a saved trial can branch off it.", "error")
+        return parent
+
+    def go_on_with(self, shown: Shown, epochs: int | None) -> None:
+        """Go on with a saved trial here, also with one that another process trains.
+
+        Args:
+            shown: The trial, as it was read.
+            epochs: How many epochs it shall have in all; None: as many as were asked for.
+        """
+        trial = shown.trial
+        try:
+            settings = trial.settings()
+        except TrialbookError as error:
+            self._app.tell(str(error), "error")
+            return
+        draft = replace(begun(settings, shown.parent), name=trial.about().name)
+        self._train(draft, GoOn(trial, epochs, elsewhere=shown.elsewhere is not None))
+
+    def _train(self, draft: Draft, go_on: GoOn | None) -> None:
+        if self.current is not None and self.current.is_running:
+            keys = f"{self._app.key_of('stop')} stops it, {self._app.key_of('finish')} ends it after this epoch"
+            self._app.tell(f"A training runs: {keys}.", "warning")
+            return
+        self.current = Training(
+            draft,
+            self._app.home,
+            self._app.load_dataset,
+            lambda training: self._app.post_message(TrainingChanged(training)),
+            go_on,
+        )
+        self._app.run_worker(self.current.run, thread=True, exit_on_error=False, group="training")
+        self._app.say(Content("training"))
+        self._app.workbench.refresh_bindings()
+
+    def ask_elsewhere(self, request: Request) -> None:
+        """Ask the process that trains the shown trial to pause, resume, finish after the epoch or stop."""
+        from core.trials.lease import ask  # noqa: PLC0415 - the first screen needs it not
+
+        shown = self._app.workbench.view.shown
+        if shown is None or shown.elsewhere is None:
+            return
+        told = {"pause": "pause", "resume": "go on", "finish": "finish this epoch", "stop": "stop"}[request]
+        try:
+            ask(shown.trial, request)
+        except TrialbookError as error:
+            self._app.tell(str(error), "error")
+        else:
+            self._app.say(Content(f"the other process is asked to {told}"))
+
+    def pause(self) -> None:
+        """Pause the training, or let it go on."""
+        if self.current is not None:
+            control = self.current.control
+            if control.paused:
+                control.resume()
+                self._app.say(Content("training"))
+            else:
+                control.pause()
+                self._app.say(Content("paused"))
+            self._app.workbench.refresh_bindings()
+
+    def end(self, *, at_once: bool) -> None:
+        """Stop the training now, or after this epoch."""
+        if self.current is not None and self.current.is_running:
+            if at_once:
+                self.current.control.stop()
+                self._app.say(Content("stopping..."))
+            else:
+                self.current.control.finish_epoch()
+                self._app.say(Content("finishing this epoch..."))
+
+    def changed(self, training: Training) -> None:
+        """Show what is new of the training; say how it ended."""
+        now = training.snapshot
+        if now.started is not None and training is not self._begun:
+            self._begun = training
+            self._training_begun(training, now.started.trial)
+        if now.not_saved and now.not_saved != self._not_saved:
+            self._app.tell(f"{now.not_saved}; the training goes on in memory", "warning")
+        self._not_saved = now.not_saved
+        self._app.workbench.view.follow(training)
+        self._app.workbench.look()
+        self._app.workbench.refresh_bindings()
+        # messages that were under way when it ended see its last snapshot too
+        if now.phase == "ended" and training is not self.ended:
+            self.ended = training
+            self._training_ended(training)
+
+    def _training_begun(self, training: Training, trial: Trial) -> None:
+        self._app.workbench.view.begin(training)
+        for remark in training.snapshot.remarks:
+            self._app.tell(remark, "warning")
+        self._app.say(Content("training"))
+        if training.go_on is not None and training.go_on.branch is None:
+            return  # what is being edited has nothing to do with the trial that goes on
+        # the next trial begins from this one: what is edited from now on is a difference to it
+        self._app.edits.change(
+            replace(self._app.edits.draft, begin=training.draft.settings, parent=trial.id, name="", note="")
+        )
+
+    def _training_ended(self, training: Training) -> None:
+        now = training.snapshot
+        if self._app.leaving.is_awaited:
+            self._app.leaving.end()
+            return
+        self._app.bell()
+        if now.error:
+            from tui.screens.dialogs import TextDialog  # noqa: PLC0415
+
+            self._app.say(safe(f"✗ {now.error}", "$text-error"))
+            kept = f"\n\n{len(now.history)} complete epochs are kept." if now.history else ""
+            self._app.push_screen(TextDialog("The training has failed", now.error + kept))
+            return
+        saved = f"saved in {now.started.trial.directory}" if now.started else "nothing is saved"
+        if now.not_saved:
+            from tui.screens.dialogs import TextDialog  # noqa: PLC0415
+
+            self._app.push_screen(TextDialog("The trial could not be saved in its home", now.not_saved))
+            saved = now.not_saved
+        self._app.say(safe(ending_words(now)))
+        lines = [ending_words(now), *([str(now.selection)] if now.selection else []), printable(saved)]
+        self._app.notify("\n".join(lines), title="Training ended", timeout=6, markup=False)
