@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -36,6 +37,8 @@ from core.trials.conclusion import conclusion_of
 _HEADING = (
     f"{'epoch':>7}  {'train cost':>10}  {'test cost':>10}  {'train acc.':>10}  {'test acc.':>10}  {'images/s':>9}"
 )
+
+_SHOW_CURSOR = b"\x1b[?25h"  # which the bar has hidden
 
 
 @contextmanager
@@ -89,7 +92,9 @@ def _suspension(control: Control) -> Iterator[None]:
             return
         asked = False
         for console in (out, err):
-            console.show_cursor()  # which the bar has hidden
+            if console.is_terminal:  # not through its buffer: this may be in the middle of a write to it
+                with contextlib.suppress(OSError, ValueError):
+                    os.write(console.file.fileno(), _SHOW_CURSOR)
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         signal.pthread_kill(threading.get_ident(), signal.SIGTSTP)  # returns when the process goes on
         signal.signal(signal.SIGTSTP, ask)
