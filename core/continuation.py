@@ -16,18 +16,19 @@ from core.data.dataset import Dataset
 from core.early_stopping import best_epoch
 from core.errors import StateError, TrialError
 from core.events import EpochFinished, Event
-from core.files import keep_as
+from core.files import keep_as, remove_temporaries
 from core.machine import describe_run, run_differences
 from core.session import session
 from core.settings import Settings, change_settings, differences, write_settings
 from core.size import size_of
 from core.trainer import Trainer
-from core.trials.lease import Lease
-from core.trials.store import listed_trial
+from core.trials.beginning import First
+from core.trials.lease import REQUEST, Lease
+from core.trials.store import is_id, listed_trial
 from core.trials.stored import Stored, read_stored
 from core.trials.summary import summary_of_settings, write_ran_on
-from core.trials.trial import BEST_WEIGHTS, SETTINGS, About, Trial
-from core.trials.writer import First, TrialWriter, new_writer
+from core.trials.trial import ABOUT, BEST_WEIGHTS, SETTINGS, About, Trial
+from core.trials.writer import TrialWriter, new_writer
 
 _MOST_RUNS = 100  # earlier runs that are remembered
 _MAY_DIFFER = ("data.crop_padding", "data.horizontal_flip", "data.mixup")
@@ -56,6 +57,7 @@ def resume(
     control = control or Control()
     lease = Lease(trial, control)
     try:
+        remove_temporaries(trial.directory, (ABOUT, REQUEST))
         stored = read_stored(trial)
         settings = _with_epochs(trial, stored, epochs)
         _check_images(trial, stored, data)
@@ -136,6 +138,7 @@ def branch(  # noqa: PLR0913 - as `core.session.train`
         if (trial.directory / BEST_WEIGHTS).exists():
             keep_as(trial.weights(best=True), writer.trial.weights(best=True))
         writer.begin(_last_epoch(trainer, stored))
+        writer.publish()
     except BaseException:
         writer.discard()
         raise
@@ -151,7 +154,10 @@ def _with_epochs(trial: Trial, stored: Stored, epochs: int | None) -> Settings:
     """
     done, planned = len(stored.history), stored.settings.training.epochs
     if epochs is None:
-        if done >= planned or listed_trial(trial).status == "finished":
+        # one that was killed after its last epoch has none left to train, but has yet to be finished; one that was
+        # killed when it had just got more epochs is finished with those that its summary tells
+        listed = listed_trial(trial)
+        if listed.status == "finished" and listed.summary.get("epochs") == planned:
             raise TrialError(
                 f"{trial.id} is finished with {done} epochs; --epochs {done + planned} would add {planned}"
             )
@@ -231,8 +237,9 @@ def _summary(trial: Trial, settings: Settings, stored: Stored, ran_on: Mapping[s
         "best": None,
         "verdict": None,
     }
-    is_other_way = settings != stored.settings and settings.training.schedule != "constant"
-    if is_other_way or before.get("repeats") != summary_of_settings(stored.settings, ran_on["data"])["repeats"]:
-        # its first epochs had another schedule than these settings give: it repeats no trial
+    was, key = before.get("repeats"), summary_of_settings(stored.settings, ran_on["data"])["repeats"]
+    is_stretched = settings.training.schedule != "constant" and (settings != stored.settings or was != key)
+    if is_stretched or is_id(str(was)):
+        # its first epochs had another schedule, or other settings, than it has now: it repeats no trial
         summary["repeats"] = trial.id
     return summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 _LOOK_AGAIN = 0.02  # seconds
 
@@ -16,6 +17,7 @@ class Control:
         paused: Whether the training is asked to wait.
         finishing: Whether the training is asked to end after this epoch.
         stopping: Whether the training is asked to end before its next step.
+        idle: Called again and again, in the training's thread, while it waits.
     """
 
     def __init__(self) -> None:
@@ -23,6 +25,7 @@ class Control:
         self.paused = False
         self.finishing = False
         self.stopping = False
+        self.idle: Callable[[], object] = lambda: None
 
     def pause(self) -> None:
         """Ask the training to wait before its next step; one that is asked to end does not wait."""
@@ -45,4 +48,5 @@ class Control:
     def wait(self) -> None:
         """Return as soon as the training is not asked to wait any more."""
         while self.paused and not (self.finishing or self.stopping):
+            self.idle()
             time.sleep(_LOOK_AGAIN)

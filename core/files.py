@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO
 
 from core.errors import TrialError
+
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}")
+_ABANDONED = 60.0  # seconds after which a temporary file is nobody's any more
 
 
 def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -41,7 +46,7 @@ def staged_file(path: Path, write: Callable[[IO[bytes]], object]) -> Iterator[Pa
     Raises:
         TrialError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = temporary_name(path)
     try:
         try:
             with temporary.open("xb") as file:
@@ -57,6 +62,26 @@ def staged_file(path: Path, write: Callable[[IO[bytes]], object]) -> Iterator[Pa
             temporary.unlink()
 
 
+def temporary_name(path: Path) -> Path:
+    """Return a name beside a file's own, which no list shows and `remove_temporaries` knows."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+
+
+def remove_temporaries(directory: Path, of_others: Collection[str]) -> None:
+    """Remove the temporary files that killed processes left in a directory.
+
+    Args:
+        directory: The directory, to whose files nobody else writes,
+        of_others: but for these, whose temporary files are removed only once they are old.
+    """
+    with contextlib.suppress(OSError):  # they are in nobody's way
+        for name in os.listdir(directory):
+            match = _TEMPORARY.fullmatch(name)
+            path = directory / name
+            if match and (match[1] not in of_others or abs(time.time() - path.stat().st_mtime) > _ABANDONED):
+                path.unlink()
+
+
 def put(temporary: Path, path: Path) -> None:
     """Give a staged file its own name, replacing the old one, on to the disk.
 
@@ -65,7 +90,7 @@ def put(temporary: Path, path: Path) -> None:
     """
     try:
         temporary.replace(path)
-        _flush_directory(path.parent)
+        flush_directory(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
 
@@ -76,7 +101,7 @@ def keep_as(source: Path, target: Path) -> None:
     Raises:
         TrialError: It cannot be written.
     """
-    link = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    link = temporary_name(target)
     try:
         link.hardlink_to(source)
         link.replace(target)
@@ -139,7 +164,12 @@ def cannot_write(path: Path, error: OSError) -> TrialError:
     return TrialError(f"cannot write {path}: {error.strerror or error}")
 
 
-def _flush_directory(path: Path) -> None:
+def flush_directory(path: Path) -> None:
+    """Let the names in a directory reach the disk.
+
+    Raises:
+        OSError: They do not.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -15,10 +15,10 @@ from core.machine import describe_run
 from core.settings import Settings
 from core.size import size_of
 from core.trainer import Trainer
+from core.trials.beginning import First
 from core.trials.lineage import changes_since_parent, parent_trial
 from core.trials.trial import About
-from core.trials.writer import First, TrialWriter, new_writer
-from core.verdict import trial_verdict
+from core.trials.writer import TrialWriter, new_writer
 
 
 def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
@@ -68,6 +68,11 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
         parameters=parameters,
         best_by=trainer.best_by,
     )
+    try:
+        writer.publish()
+    except BaseException:
+        writer.discard()
+        raise
     yield from session(trainer, writer, control, parent=parent)
 
 
@@ -101,8 +106,7 @@ def session(
         outcome = trainer.outcome("failed", f"{type(error).__name__}: {error}")
         raise
     finally:
-        before = parent_trial(home, parent)
-        verdict = None if before is None or outcome.last is None else trial_verdict(before, writer.trial)
+        verdict = writer.verdict(parent_trial(home, parent))
         unsaved = writer.finish(outcome, verdict)
     yield Finished(writer.trial, outcome, writer.trial.weights() if outcome.last else None, verdict, unsaved)
 

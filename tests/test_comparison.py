@@ -63,6 +63,7 @@ def stand_in(home: Path, number: int, data: str = "same", predictions: int = 0, 
         parameters=10 * number,
         best_by="test cost",
     )
+    writer.publish()
     result = epoch_with(1, **figures)
     writer.write_epoch(EpochFinished(result, result, {}, (labels + predictions) % 2, {}))
     writer.finish(Outcome("finished", "", result, result))

@@ -203,6 +203,7 @@ def test_a_summary_never_exceeds_two_kilobytes(
         parameters=10**15,
         best_by="validation cost",
     )
+    writer.publish()
     weights = {"linear1.weight": torch.zeros(1)}
     event = EpochFinished(wide, best=wide, weights=weights, predictions=np.zeros(1, dtype=np.uint8), state=weights)
     assert writer.write_epoch(event)

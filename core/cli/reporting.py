@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -34,10 +36,12 @@ _HEADING = (
     f"{'epoch':>7}  {'train cost':>10}  {'test cost':>10}  {'train acc.':>10}  {'test acc.':>10}  {'images/s':>9}"
 )
 
+_SHOW_CURSOR = b"\x1b[?25h"  # which the bar has hidden
+
 
 @contextmanager
 def signals(control: Control) -> Iterator[list[int]]:
-    """Turn signals into requests to the training inside the block; yield the list of those that came."""
+    """Turn signals into requests to the training inside the block; yield the list of those that shall end it."""
     received: list[int] = []
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
@@ -53,10 +57,57 @@ def signals(control: Control) -> Iterator[list[int]]:
     heard = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
     before = {number: signal.signal(number, interrupt) for number in heard}
     try:
-        yield received
+        with _suspension(control):
+            yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _suspension(control: Control) -> Iterator[None]:
+    """Let Ctrl-Z pause the training before it stops the process inside the block, and let it go on afterwards.
+
+    So the time that the process was stopped is no part of an epoch's, and others see that the training is paused.
+    """
+    if signal.getsignal(signal.SIGTSTP) != signal.SIG_DFL:  # ignored by whoever started us
+        yield
+        return
+    asked, paused = False, False
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked, paused
+        asked = True
+        if control.finishing or control.stopping:  # then the training waits for nobody
+            suspend()
+        elif not control.paused:
+            paused = True
+            control.pause()
+
+    def suspend() -> None:
+        nonlocal asked, paused
+        if not asked:
+            return
+        asked = False
+        for console in (out, err):
+            if console.is_terminal:  # not through its buffer: this may be in the middle of a write to it
+                with contextlib.suppress(OSError, ValueError):
+                    os.write(console.file.fileno(), _SHOW_CURSOR)
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTSTP)  # returns when the process goes on
+        signal.signal(signal.SIGTSTP, ask)
+        if paused:
+            paused = False
+            control.resume()
+
+    signal.signal(signal.SIGTSTP, ask)
+    control.idle = suspend
+    try:
+        yield
+        suspend()  # where the training had no further step to wait before
+    finally:
+        control.idle = lambda: None
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
 
 def report_json(events: Iterator[Event]) -> list[Finished]:

@@ -24,7 +24,7 @@ from core.text import printable
 from core.trials.archive import BEST_TENSORS, LAST_TENSORS, LIMITS, UnsoundError, opened_archive, write_archive
 from core.trials.contents import Contents, answers_size, contents_of, shape_of
 from core.trials.history import append, epoch_line
-from core.trials.store import DIRECTORY, listed_trial, other_id
+from core.trials.store import DIRECTORY, IMPORT, listed_trial, other_id
 from core.trials.summary import write_ran_on, write_summary
 from core.trials.trial import ABOUT, HISTORY, PREDICTIONS, RAN_ON, SETTINGS, SUMMARY, TEST_LABELS, Trial
 from core.trials.upkeep import refuse_running, write_about
@@ -113,7 +113,7 @@ def import_trial(home: Path, file: Path) -> Trial:
     except UnsoundError as error:
         raise TrialError(f"cannot import {printable(file)}: {printable(error)}") from error
     parent = home / DIRECTORY
-    temporary = parent / f".import-{secrets.token_hex(8)}"
+    temporary = parent / f"{IMPORT}{secrets.token_hex(8)}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from core.control import Control
 from core.errors import TrialError
-from core.files import read_text, replace_text
+from core.files import cannot_write, read_text, replace_text
 from core.trials.lock import LOCK, take_lock
 from core.trials.trial import Trial
 
@@ -39,11 +39,14 @@ class Lease:
         Raises:
             TrialError: Another process trains the trial, or its directory cannot be written.
         """
-        self._path = trial.directory / LOCK
-        self._request = trial.directory / REQUEST
+        self.moved(trial)
         self._control = control
         self._descriptor = take_lock(trial.directory, trial.id)
-        self._request.unlink(missing_ok=True)  # what was asked of somebody before
+        try:
+            self._request.unlink(missing_ok=True)  # what was asked of somebody before
+        except OSError as error:
+            os.close(self._descriptor)
+            raise cannot_write(self._request, error) from error
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._attend, name="lease", daemon=True)
         self._thread.start()
@@ -57,6 +60,11 @@ class Lease:
     ) -> None:
         """Release the right."""
         self.release()
+
+    def moved(self, trial: Trial) -> None:
+        """Tell that the trial's directory has another name now; the right to train it stays."""
+        self._path = trial.directory / LOCK
+        self._request = trial.directory / REQUEST
 
     def release(self) -> None:
         """Let others train the trial."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
+import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import TrialbookError, TrialError
-from core.files import cannot_write
+from core.files import cannot_write, flush_directory
 from core.process import is_alive
 from core.text import printable
 from core.trials.lock import is_leased
@@ -23,6 +26,9 @@ ID_PATTERN = r"\d{8}-\d{6}-\d{2}[a-z2-7]{4}"
 _ID = re.compile(ID_PATTERN, re.ASCII)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _RANDOM_LETTERS = 4
+_NEW = ".new-"  # before the id of a trial that is just being made
+IMPORT = ".import-"  # begins the name of a directory that a trial is imported to
+_ABANDONED = 3600.0  # seconds after which nobody is still making a trial that nobody holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,9 @@ class Listed:
 
 
 def new_directory(home: Path, wanted: str = "") -> Path:
-    """Make the directory of a new trial, whose name no other trial has.
+    """Make the directory of a new trial, which no list shows until `publish` gives it its name, the trial's id.
+
+    What processes left that were killed before they published theirs is removed.
 
     Args:
         home: The directory with `saved_models/` in it.
@@ -57,18 +65,56 @@ def new_directory(home: Path, wanted: str = "") -> Path:
     while True:
         now = datetime.now()
         # down to the hundredth of a second, so that trials made by a script one after the other stay in their order
-        path = parent / (own or _with_letters(f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 10_000:02}"))
-        own = other_id(wanted) if wanted else ""
+        own = own or _with_letters(f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 10_000:02}")
+        path = parent / f"{_NEW}{own}"
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir()
+            if not os.path.lexists(parent / own):
+                path.mkdir()
+                _remove_abandoned(parent)
+                return path
         except FileExistsError:
             if not parent.is_dir():
                 raise TrialError(f"cannot write {parent}: it is not a folder") from None
         except OSError as error:
             raise cannot_write(path, error) from error
-        else:
-            return path
+        own = other_id(wanted) if wanted else ""
+
+
+def id_of_new(directory: Path) -> str:
+    """Return the id that a directory made by `new_directory` will have as its name."""
+    return directory.name.removeprefix(_NEW)
+
+
+def publish(directory: Path) -> Path:
+    """Let a new trial, complete by now, appear in the list, on to the disk; return its directory.
+
+    Raises:
+        TrialError: It cannot be renamed, and is as it was.
+    """
+    path = directory.with_name(id_of_new(directory))
+    try:
+        directory.rename(path)
+        try:
+            flush_directory(path.parent)
+        except OSError:
+            path.rename(directory)
+            raise
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return path
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove what killed processes left of trials that they were making."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(parent):
+            if not name.startswith((_NEW, IMPORT)):
+                continue
+            # clocks differ between hosts, and jump
+            is_old = abs(time.time() - os.stat(parent / name).st_mtime) > _ABANDONED
+            if is_old and is_leased(parent / name) is False:
+                shutil.rmtree(parent / name, ignore_errors=True)
 
 
 def is_id(text: str) -> bool:

@@ -15,11 +15,11 @@ from core.files import read_bytes
 from core.settings import Settings
 from core.size import size_of
 from core.trials.archive import LIMITS, UnsoundError
+from core.trials.beginning import Done
 from core.trials.checkpoint import read_checkpoint
 from core.trials.contents import answers_size, shape_of
 from core.trials.history import MAX_BYTES, parse_history
 from core.trials.trial import BEST_CHECKPOINT, CHECKPOINT, HISTORY, PREDICTIONS, TEST_LABELS, Trial
-from core.trials.writer import Done
 
 _SMALL = 1_000_000  # bytes of a state besides its large tensors: counts of steps and batches
 

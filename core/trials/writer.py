@@ -6,26 +6,28 @@ import contextlib
 import dataclasses
 import json
 import os
-import secrets
 import shutil
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core.control import Control
+from core.data.catalog import class_type
 from core.errors import TrialbookError, TrialError
 from core.events import EpochFinished, Outcome, Paused, Progress, Resumed
-from core.files import keep_as, put, replace_file, staged_file
-from core.settings import Change, Settings, write_settings
+from core.files import keep_as, put, staged_file, temporary_name
+from core.settings import Change
+from core.trials.beginning import Done, First
 from core.trials.checkpoint import Checkpoint, checkpoint_content, write_and_read_back
 from core.trials.history import append, epoch_line
 from core.trials.lease import Lease
-from core.trials.store import new_directory
-from core.trials.summary import LONGEST_CHANGES, figures, shortened, summary_of_settings, write_ran_on, write_summary
+from core.trials.store import id_of_new, new_directory, publish
+from core.trials.summary import LONGEST_CHANGES, figures, shortened, summary_of_settings, write_summary
 from core.trials.trial import (
     BEST_CHECKPOINT,
     BEST_WEIGHTS,
@@ -34,62 +36,15 @@ from core.trials.trial import (
     LAST_WEIGHTS,
     LIVE,
     PREDICTIONS,
-    SETTINGS,
-    TEST_LABELS,
-    About,
     Trial,
 )
-from core.trials.upkeep import write_about
-from core.verdict import Verdict
+from core.verdict import Verdict, images_tested_on, last_epoch, verdict_on
 from core.weights import weights_content, write_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _LIVE_EVERY = 0.5  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class First:
-    """What a trial's directory holds before its first epoch.
-
-    Attributes:
-        settings: The trial's settings.
-        ran_on: What it runs on, as `core.machine.describe_run` describes it.
-        about: Its name and note.
-        test_labels: The true class of every test image, as many bytes each as `class_type` has.
-    """
-
-    settings: Settings
-    ran_on: Mapping[str, Any]
-    about: About
-    test_labels: bytes
-
-    def write(self, trial: Trial) -> None:
-        """Write it.
-
-        Raises:
-            TrialError: A file cannot be written.
-        """
-        write_settings(self.settings, trial.directory / SETTINGS)
-        write_ran_on(trial, self.ran_on)
-        write_about(trial, self.about)
-        replace_file(trial.directory / TEST_LABELS, lambda file: file.write(self.test_labels))
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The complete epochs of a trial, as its files hold them.
-
-    Attributes:
-        history: Their lines.
-        answers: Their predictions.
-        written: Whether both are in the trial's files already.
-    """
-
-    history: bytes
-    answers: bytes
-    written: bool = True
 
 
 def new_writer(  # noqa: PLR0913 - all that is known at the start
@@ -106,6 +61,8 @@ def new_writer(  # noqa: PLR0913 - all that is known at the start
 ) -> TrialWriter:
     """Make a trial's directory and write all that is known before the first epoch.
 
+    No list shows the trial before `TrialWriter.publish`: it appears complete, or, if the process is killed, never.
+
     Args:
         home: The directory with `saved_models/` in it.
         first: What is written.
@@ -121,16 +78,17 @@ def new_writer(  # noqa: PLR0913 - all that is known at the start
         TrialError: They cannot be written; no directory is left.
     """
     trial = Trial(new_directory(home))
+    trial_id = id_of_new(trial.directory)
     words = [f"branched at epoch {branched_at}"] if branched_at else []
     summary = {
-        "id": trial.id,
+        "id": trial_id,
         "status": "running",
         "reason": "",
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "parent": parent,
         "changes": shortened("; ".join([*words, *map(str, changes)]), LONGEST_CHANGES),
         **summary_of_settings(first.settings, first.ran_on["data"]),
-        **({"repeats": trial.id} if branched_at else {}),  # its first epochs had other settings: it repeats no trial
+        **({"repeats": trial_id} if branched_at else {}),  # its first epochs had other settings: it repeats no trial
         "branched_at": branched_at or None,
         "parameters": parameters,
         "best_by": best_by,
@@ -193,7 +151,7 @@ class TrialWriter:
         lease: Lease,
         done: Done | None = None,
     ) -> None:
-        """Write on; `new_writer` and `resumed_writer` make one.
+        """Write on; `new_writer` and `core.continuation.resume` make one.
 
         Args:
             trial: The trial, whose directory is there.
@@ -233,6 +191,15 @@ class TrialWriter:
             if (self.trial.directory / name).exists():  # an epoch that did not count
                 append(self.trial.directory / name, b"", 0)
         write_summary(self.trial, self._summary)
+
+    def publish(self) -> None:
+        """Let a new trial appear in the list, as there is all now that a training goes on with.
+
+        Raises:
+            TrialError: It cannot be renamed.
+        """
+        self.trial = Trial(publish(self.trial.directory))
+        self._lease.moved(self.trial)
 
     def _take(self, event: EpochFinished) -> None:
         self._summary |= {"last": figures(event.result), "best": figures(event.best)}
@@ -314,9 +281,28 @@ class TrialWriter:
         values = {"event": type(event).__name__.lower(), "time": time.time(), **dataclasses.asdict(event)}
         path = self.trial.directory / LIVE
         with contextlib.suppress(OSError):
-            temporary = path.with_name(f".{LIVE}.{secrets.token_hex(4)}")
+            temporary = temporary_name(path)
             temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
             temporary.replace(path)
+
+    def verdict(self, before: Trial | None) -> Verdict | None:
+        """Compare the last epoch with another trial's, also where the epoch could not be written.
+
+        Returns:
+            None where they were not tested on the same images, or one has no complete epoch.
+        """
+        data, labels = self._first.ran_on["data"], self._first.test_labels
+        if before is None or not self._answers:
+            return None
+        try:
+            if images_tested_on(before) != data["fingerprint"]:
+                return None
+            others = before.predictions(last_epoch(before))
+        except TrialbookError:
+            return None
+        kind = class_type(len(data["classes"]))
+        last = bytes(self._answers[-len(labels) :])
+        return verdict_on(np.frombuffer(labels, kind), others, np.frombuffer(last, kind))
 
     def finish(self, outcome: Outcome, verdict: Verdict | None = None) -> Unsaved | None:
         """Record how the training ended.
@@ -356,25 +342,27 @@ class TrialWriter:
             TrialError: It cannot be written.
         """
         trial = Trial(new_directory(home, self.trial.id))
+        there, written = self.trial, self._written
         try:
             for name in (CHECKPOINT, BEST_CHECKPOINT, LAST_WEIGHTS, BEST_WEIGHTS):
                 with contextlib.suppress(OSError):  # what could not be written before is written below
-                    shutil.copyfile(self.trial.directory / name, trial.directory / name)
+                    shutil.copyfile(there.directory / name, trial.directory / name)
             self._first.write(trial)
-            there, self.trial, written = self.trial, trial, self._written
-            self._written = 0, 0
-            self._summary["id"] = trial.id
+            self.trial, self._written = trial, (0, 0)
+            self._summary["id"] = id_of_new(trial.directory)
             if self._pending is not None:
                 self._write(self._pending)
             else:
                 append(trial.directory / PREDICTIONS, self._answers, 0)
                 append(trial.directory / HISTORY, self._history, 0)
                 write_summary(trial, self._summary)
+            self.trial = Trial(publish(trial.directory))
         except TrialbookError:
             self.trial, self._written = there, written
+            self._summary["id"] = there.id
             shutil.rmtree(trial.directory, ignore_errors=True)
             raise
-        return trial
+        return self.trial
 
 
 def _copied(event: EpochFinished) -> EpochFinished:
