@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from core.control import Control
 from core.errors import TrialError
-from core.files import read_text, replace_text
+from core.files import cannot_write, read_text, replace_text
 from core.trials.lock import LOCK, take_lock
 from core.trials.trial import Trial
 
@@ -43,7 +43,11 @@ class Lease:
         self._request = trial.directory / REQUEST
         self._control = control
         self._descriptor = take_lock(trial.directory, trial.id)
-        self._request.unlink(missing_ok=True)  # what was asked of somebody before
+        try:
+            self._request.unlink(missing_ok=True)  # what was asked of somebody before
+        except OSError as error:  # a folder, or a directory that cannot be written
+            os.close(self._descriptor)
+            raise cannot_write(self._request, error) from error
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._attend, name="lease", daemon=True)
         self._thread.start()
