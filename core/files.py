@@ -125,8 +125,14 @@ def replace_text(path: Path, text: str) -> None:
     replace_file(path, lambda file: file.write(text.encode("utf-8")))
 
 
-def read_bytes(path: Path, limit: int, offset: int = 0) -> bytes:
+def read_bytes(path: Path, limit: int, offset: int = 0, *, whole: bool = True) -> bytes:
     """Read a regular file of at most `limit` bytes, or what of it begins at an offset.
+
+    Args:
+        path: The file.
+        limit: Bytes.
+        offset: Bytes that are left out in front.
+        whole: Whether a file that holds more is refused; otherwise the rest is left out.
 
     Raises:
         TrialError: The file is missing, unreadable, larger than the limit, or a pipe or device, which might never end.
@@ -137,11 +143,15 @@ def read_bytes(path: Path, limit: int, offset: int = 0) -> bytes:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise TrialError(f"cannot read {path}: it is not a regular file")
+            if whole and status.st_size - offset > limit:
+                raise TrialError(f"cannot read {path}: it is larger than {limit:,} bytes")
             file.seek(offset)
             # room for the whole limit would be made, and thrown away, for each of a thousand small files
-            content = file.read(min(max(status.st_size - offset, 0), limit) + 1)
+            content = file.read(min(max(status.st_size - offset, 0), limit) + whole)
     except OSError as error:
         raise TrialError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:  # a name with a zero byte, or one that is no UTF-8
+        raise TrialError(f"cannot read {path}: {error}") from error
     if len(content) > limit:
         raise TrialError(f"cannot read {path}: it is larger than {limit:,} bytes")
     return content

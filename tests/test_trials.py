@@ -36,10 +36,23 @@ from core.verdict import Verdict
 from core.weights import read_weights
 from tests.generated import make_home
 
-numbers = st.floats(allow_nan=False, allow_infinity=False)
-optional = st.none() | numbers
+numbers = st.floats(-1e100, 1e100)
+shares = st.floats(0, 1)
+optional = st.none() | shares
 epochs = st.builds(
-    Epoch, st.integers(1, 10**6), *[numbers] * 5, optional, optional, *[numbers] * 3, st.none() | st.floats(0, 1)
+    Epoch,
+    st.integers(1, 100_000),
+    *[numbers] * 2,
+    shares,
+    numbers,
+    shares,
+    st.none() | numbers,
+    optional,
+    *[numbers] * 3,
+    optional,
+)
+in_order = st.lists(epochs, max_size=5, unique_by=lambda epoch: epoch.epoch).map(
+    lambda several: sorted(several, key=lambda epoch: epoch.epoch)
 )
 EPOCH = Epoch(1, 2.5, 2.25, 0.5, 2.0, 0.25, None, None, 0.001, 1.5, 100.0)
 
@@ -50,7 +63,7 @@ def trained(settings: Settings, data: Dataset, home: Path, **options: object) ->
     return events[0].trial, events
 
 
-@given(st.lists(epochs, max_size=5))
+@given(in_order)
 def test_a_history_gives_back_what_was_written(tmp_path_factory: pytest.TempPathFactory, written: list[Epoch]) -> None:
     path = tmp_path_factory.mktemp("history") / "history.jsonl"
     path.write_text("")
@@ -398,7 +411,7 @@ def test_a_damaged_file_spoils_no_list(
         (trial.directory / name).write_bytes(content)
     (listed,) = list_trials(home)
     assert listed.trial == trial
-    assert listed.status in ("finished", "damaged", "{}")
+    assert listed.status in ("finished", "damaged")
 
 
 @pytest.mark.parametrize("name", ["summary.json", "about.json", "history.jsonl", "settings.toml"])

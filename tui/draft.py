@@ -17,6 +17,8 @@ ALL_DROPOUTS = "model.hidden.*.dropout"
 WIDTHS = "model.hidden"
 _HIDDEN = "model.hidden."
 _UNDO_STEPS = 500
+_MOST_WRONG = 100  # wrong inputs that are remembered: with each one the others are tried again
+_LONGEST_INPUT = 5_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +197,10 @@ def draft_from_dict(values: Any) -> Draft:
             name=str(values["name"]),
             note=str(values["note"]),
         )
-        for path, text in values["wrong"].items():
-            if field_of(path) is not None or path == WIDTHS:
-                draft = edited(draft, path, str(text))
+        known = {WIDTHS, *(path.replace(".*.", f".{at}.") for path in FIELDS for at in _numbers(draft.settings))}
+        kept = [(path, str(text)) for path, text in values["wrong"].items() if path in known]
+        for path, text in kept[:_MOST_WRONG]:
+            draft = edited(draft, path, text[:_LONGEST_INPUT])
     except (KeyError, TypeError, ValueError, AttributeError, TrialbookError):
         return Draft()
     return draft
@@ -268,6 +271,11 @@ class Edits:
 def _dropouts_text(settings: Settings) -> str:
     values = [show_value(layer.dropout) for layer in settings.model.hidden]
     return values[0] if len(set(values)) == 1 else ",".join(values) or "-"
+
+
+def _numbers(settings: Settings) -> list[object]:
+    """Return what can stand for the star in a hidden layer's field: the numbers of the layers, and the star itself."""
+    return ["*", *range(1, len(settings.model.hidden) + 1)]
 
 
 def _covers(path: str, other: str) -> bool:

@@ -10,13 +10,14 @@ from typing import Any
 
 import platformdirs
 
-from core.errors import TrialError
+from core.errors import SettingsError, TrialError
 from core.files import read_text, replace_text
 from core.text import printable, strict_json
 from tui.actions import BY_ID
 
 _MAX_STATE = 4_000_000
 _MAX_CONFIG = 64_000
+_TOLD_PROBLEMS = 20
 
 
 def state_file(home: Path) -> Path:
@@ -57,24 +58,27 @@ def read_keys(path: Path) -> tuple[dict[str, str], list[str]]:
 
     The file holds a table `[keys]`: `start = "f5"`, `"curves.log" = "ctrl+l"`; several keys are joined by commas.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}, []
-    import tomllib  # noqa: PLC0415 - most have no such file, and then the first screen need not wait for it
+    from core.settings.toml_file import toml_values  # noqa: PLC0415 - most have no such file
 
     try:
-        keys = tomllib.loads(read_text(path, _MAX_CONFIG)).get("keys", {})
+        keys = toml_values(read_text(path, _MAX_CONFIG), "").get("keys", {})
+    except SettingsError as error:
+        return {}, [f"{path} is not TOML: {printable(error, 100).removeprefix(': ')}"]
     except TrialError as error:
         return {}, [str(error)]
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        return {}, [f"{path} is not TOML: {printable(error, 100)}"]
     if not isinstance(keys, dict):
         return {}, [f'keys must be a table, [keys] and below it lines such as start = "f5", in {path}']
     chosen, problems = {}, []
     for name, key in keys.items():
         if name not in BY_ID:
             problems.append(f"there is no action {printable(name, 40)}, the help (?) names them all: {path}")
-        elif not isinstance(key, str) or not key.strip():
+        elif not isinstance(key, str) or not key.strip() or printable(key) != key:
             problems.append(f"the key of {name} must be a text such as f5 or ctrl+g, in {path}")
         else:
             chosen[name] = key.replace(" ", "")
+    more = len(problems) - _TOLD_PROBLEMS
+    if more > 0:
+        problems[_TOLD_PROBLEMS:] = [f"and {more:,} more lines are wrong in {path}"]
     return chosen, problems

@@ -15,7 +15,7 @@ from types import FrameType
 
 import click
 
-from core.errors import TrialbookError
+from core.errors import SettingsError, TrialbookError
 from core.text import printable
 
 COMMANDS = {
@@ -127,7 +127,8 @@ def run(arguments: list[str], console: Console | None = None) -> int:
         _complain(f"{error.format_message().rstrip('.')}; `trialbook --help` tells the usage")
         return error.exit_code
     except TrialbookError as error:
-        for line in str(error).splitlines():
+        # only wrong settings are several lines: a newline in another error is part of somebody's name for something
+        for line in error.problems if isinstance(error, SettingsError) else (str(error),):
             _complain(line)
     except (click.Abort, KeyboardInterrupt) as error:
         if not isinstance(error.__cause__, EOFError):

@@ -24,7 +24,7 @@ from core.text import strict_json
 
 VERSION = 1
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-_MAX_DESCRIPTION = 64_000_000
+_MAX_DESCRIPTION = 16_000_000
 _ABANDONED = 86_400  # seconds without a change
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -89,6 +89,9 @@ def _read(entry: Path, signature: str) -> tuple[Arrays, dict[str, Any]] | None:
         description = strict_json(read_bytes(entry / "description.json", _MAX_DESCRIPTION))
         if description["signature"] != signature:
             return None
+        for name in ARRAYS:
+            if not (entry / f"{name}.npy").is_file():  # a pipe would be waited for
+                return None
         # copy-on-write mapping: read as needed, shared between processes, never written back
         arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in ARRAYS}
         return (arrays, description) if _is_sound(arrays, description) else None

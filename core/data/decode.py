@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +18,19 @@ from PIL import Image
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 MAX_PIXELS = 16_000_000
+MAX_SIDE = 65_535  # as a JPEG's: to resize takes tables as long as a side
+_MAX_SCANNED = 200_000_000  # pixels of all scans of a JPEG, each of which goes over the whole image
+_MAX_PLAIN = 1_000_000  # pixels of an image whose numbers are written in digits
+_MAX_HEADER = 4_096
+_MAX_TIFF_ENTRIES = 1_000
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"))
 _SIXTEEN_TO_EIGHT_BITS = 257
 _SIXTEEN_BITS = 65535
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # TIFF's tags and values
 _SAMPLE_FORMAT, _UNSIGNED = 339, 1
+_TIFF_ORDERS: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
+_PPM_TOKENS = 3  # magic number, width, height
+_USUAL_SCANS = 12
 
 
 @dataclass(slots=True)
@@ -80,14 +90,46 @@ def inspect_files(files: Sequence[str]) -> Decoded:
 def _open(file: Path) -> Image.Image:
     if not stat.S_ISREG(file.stat().st_mode):
         raise ValueError("not a regular file")  # a pipe would wait for ever
+    _refuse_slow_header(file)
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image = Image.open(file, formats=FORMATS)
-    if image.width * image.height > MAX_PIXELS:
-        pixels = image.width * image.height / 1e6
+    try:
+        _refuse_large(image, file)
+    except ValueError:
         image.close()
-        raise ValueError(f"{pixels:.0f} megapixels, more than the {MAX_PIXELS // 10**6} that are read")
+        raise
     return image
+
+
+def _refuse_slow_header(file: Path) -> None:
+    """Refuse a header that takes long to read before it tells the image's size."""
+    with file.open("rb") as content:
+        head = content.read(_MAX_HEADER)
+        if head[:1] == b"P" and len(re.sub(rb"#[^\n]*(\n|$)", b"", head).split(None, 3)) < _PPM_TOKENS:
+            raise ValueError("its header is too long or cut off")
+        order = _TIFF_ORDERS.get(head[:4])
+        if order is not None:
+            content.seek(int.from_bytes(head[4:8], order))
+            entries = int.from_bytes(content.read(2), order)
+            if entries > _MAX_TIFF_ENTRIES:
+                raise ValueError(f"a TIFF with {entries:,} entries, more than the {_MAX_TIFF_ENTRIES:,} that are read")
+
+
+def _refuse_large(image: Image.Image, file: Path) -> None:
+    """Refuse an image that would take much memory or time to decode, of which only the header is read yet."""
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise ValueError(f"{pixels / 1e6:.0f} megapixels, more than the {MAX_PIXELS // 10**6} that are read")
+    if max(image.size) > MAX_SIDE:
+        raise ValueError(f"{max(image.size):,} pixels long, more than the {MAX_SIDE:,} that are read")
+    if pixels > _MAX_PLAIN and image.format == "PPM" and image.tile and image.tile[0][0] == "ppm_plain":
+        raise ValueError(f"{pixels / 1e6:.0f} megapixels in digits, more than the {_MAX_PLAIN // 10**6} that are read")
+    if image.format in ("JPEG", "MPO"):
+        scans = file.read_bytes().count(b"\xff\xda")
+        if scans > 1 and scans * pixels > max(_MAX_SCANNED, _USUAL_SCANS * pixels):
+            raise ValueError(f"a JPEG of {scans:,} scans, which takes too long to decode")
 
 
 def _count(image: Image.Image, found: Decoded) -> None:
@@ -113,12 +155,14 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode == "F" or tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))[0] != _UNSIGNED:
         raise ValueError("floating-point or signed pixels, whose range is not known")
     if image.mode == "I" or image.mode.startswith("I;16"):  # Pillow's own conversion cuts these off at 255
-        deep = np.asarray(image).astype(np.int64)
+        deep = np.asarray(image).astype(np.int32)
         if deep.min() < 0 or deep.max() > _SIXTEEN_BITS:
             raise ValueError("32-bit pixels, whose range is not known")
         if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
             deep = _SIXTEEN_BITS - deep
-        return Image.fromarray(np.rint(deep / _SIXTEEN_TO_EIGHT_BITS).astype(np.uint8))
+        deep += _SIXTEEN_TO_EIGHT_BITS // 2  # to the nearest; in place, as such an image is large already
+        deep //= _SIXTEEN_TO_EIGHT_BITS
+        return Image.fromarray(deep.astype(np.uint8))
     return image
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import tarfile
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,11 +78,16 @@ def read_set(name: str) -> tuple[Split, Split, tuple[str, ...]]:
     try:
         # both look at the archive's checksum, unpack it if that was not done yet, and fetch nothing that is there
         parts = [_torchvision_set(name, train) for train in (True, False)]
-    except (OSError, RuntimeError, ValueError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise DataError(f"cannot read {name} in {downloads_directory()}: {printable(error, 200)}") from error
-    classes = getattr(parts[0], "classes", [str(digit) for digit in range(10)])
-    train, test = (_split(part) for part in parts)
-    return train, test, tuple(classes)
+        classes = tuple(getattr(parts[0], "classes", [str(digit) for digit in range(10)]))
+        train, test = (_split(part) for part in parts)
+        for images, labels in (train, test):
+            if not len(images) == len(labels) > 0 or not 0 <= labels.min() <= labels.max() < len(classes):
+                raise ValueError("the labels do not fit the images and classes")
+    # the files of MNIST have no checksum once they are unpacked, and torchvision looks at them by assertions
+    except Exception as error:
+        reason = printable(error, 200) or type(error).__name__
+        raise DataError(f"cannot read {name} in {downloads_directory()}: {reason}") from error
+    return train, test, classes
 
 
 class _File(NamedTuple):

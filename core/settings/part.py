@@ -12,6 +12,8 @@ from core.settings.fields import SettingField, finite, row_of
 from core.text import printable
 
 NO_SUCH_SETTING = "there is no such setting"
+MAX_PARTS = 1_000
+"""Hidden layers that a network may have."""
 
 
 class Mistake(NamedTuple):
@@ -117,6 +119,9 @@ def _checked(kind: type[Part], given: Mapping[str, Any], path: str, mistakes: li
 def _parts(kind: type[Part], given: object, path: str, mistakes: list[Mistake]) -> tuple[Part | None, ...] | None:
     if not isinstance(given, list | tuple):
         mistakes.append(_refused(path, given, "must be a list of tables, one per hidden layer"))
+        return None
+    if len(given) > MAX_PARTS:
+        mistakes.append(Mistake(path, f"{len(given):,} hidden layers are too many; there may be {MAX_PARTS:,}"))
         return None
     return tuple(read_part(kind, each, f"{path}.{number}.", mistakes) for number, each in enumerate(given, 1))
 

@@ -21,6 +21,7 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 
 LEAST_DEVIATION = 1e-6
 MAX_IMAGE_SIDE = 4096
+MAX_WIDTH = 1_000_000
 
 
 def parse_image_size(text: str) -> tuple[int, int] | None:
@@ -147,7 +148,9 @@ class HiddenLayer(Part):
 
     PATH: ClassVar[str] = "model.hidden.*."
 
-    width: int = setting(..., label="width", help="Number of neurons.", unit="neurons", ge=1, step=Step("double", 1))
+    width: int = setting(
+        ..., label="width", help="Number of neurons.", unit="neurons", ge=1, le=MAX_WIDTH, step=Step("double", 1)
+    )
     batch_norm: bool = setting(True, label="batch norm", help="Normalize the layer's outputs over the batch.")
     activation: Activation = setting("relu", label="activation", help="The layer's nonlinearity.")
     dropout: float = setting(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from core.errors import SettingsError
 from core.files import read_text, replace_text
@@ -36,12 +37,25 @@ def settings_from_toml(text: str, name: str = "settings") -> Settings:
     Raises:
         SettingsError: It is not TOML, or holds wrong settings: one line for each.
     """
+    return make_settings(toml_values(text, name))
+
+
+def toml_values(text: str, name: str) -> dict[str, Any]:
+    """Return the values of a TOML text that anybody may have written.
+
+    Args:
+        text: The TOML text, in lines of at most 5,000 characters.
+        name: What to call the text in messages.
+
+    Raises:
+        SettingsError: It is not TOML, or would take long to read.
+    """
     import tomllib  # noqa: PLC0415 - the console's first screen needs it not
 
     shown = printable(name)
     _refuse_slow_toml(text, shown)
     try:
-        return make_settings(tomllib.loads(text))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError([f"{shown}: {printable(error)}"]) from None
     except RecursionError:

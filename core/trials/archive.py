@@ -23,7 +23,7 @@ from core.errors import TrialError
 from core.settings.toml_file import MAX_BYTES as MAX_SETTINGS
 from core.text import printable, strict_json
 from core.trials.history import MAX_BYTES as MAX_HISTORY
-from core.trials.trial import ABOUT, HISTORY, PREDICTIONS, RAN_ON, SETTINGS, SUMMARY, TEST_LABELS
+from core.trials.trial import ABOUT, HISTORY, MAX_JSON, PREDICTIONS, RAN_ON, SETTINGS, SUMMARY, TEST_LABELS
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -33,12 +33,10 @@ REQUIRED = (SETTINGS, SUMMARY, RAN_ON)
 _MAX_ARCHIVE = 2**31 - 1  # what a zip archive holds without its extension for large files
 LIMITS = {
     SETTINGS: MAX_SETTINGS,
-    SUMMARY: 100_000,
-    ABOUT: 1_000_000,
-    RAN_ON: 10_000_000,
+    **{name: MAX_JSON[name] for name in (SUMMARY, ABOUT, RAN_ON)},
     HISTORY: MAX_HISTORY,
-    PREDICTIONS: 500_000_000,
-    TEST_LABELS: 100_000_000,
+    PREDICTIONS: 150_000_000,
+    TEST_LABELS: 20_000_000,
     LAST_TENSORS: _MAX_ARCHIVE,
     BEST_TENSORS: _MAX_ARCHIVE,
     MANIFEST: 10_000,

@@ -158,7 +158,10 @@ def _about(members: Members) -> About:
 
 def _history(members: Members) -> list[Epoch]:
     content = members.read(HISTORY) or b""
-    history, problems = parse_history(content, HISTORY)
+    try:
+        history, problems = parse_history(content, HISTORY)
+    except TrialError as error:
+        raise UnsoundError(str(error)) from error
     if problems:
         raise UnsoundError(problems[0].removesuffix(" and left out"))
     if content and not content.endswith(b"\n"):

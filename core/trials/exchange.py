@@ -84,11 +84,11 @@ def _members(trial: Trial) -> dict[str, bytes]:
     members[HISTORY] = "".join(map(epoch_line, history)).encode()
     for name, epochs in ((PREDICTIONS, len(history)), (TEST_LABELS, 1)):
         path = trial.directory / name
-        if path.exists():
+        if os.path.lexists(path):
             # a trial that was killed between two writes may hold the answers of an epoch that its history has not
             members[name] = read_bytes(path, LIMITS[name])[: answers_size(shape, epochs)]
     for name, best in ((LAST_TENSORS, False), (BEST_TENSORS, True)):
-        if trial.weights(best).exists():
+        if os.path.lexists(trial.weights(best)):
             members[name] = safetensors.torch.save(read_weights(trial.weights(best)))
     return members
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 import re
 import zlib
 from pathlib import Path
-from typing import Any
 
 from core.epoch import Epoch
+from core.errors import TrialError
 from core.files import cannot_write, read_bytes
+from core.settings import FIELDS
 
-MAX_BYTES = 100_000_000
+MAX_BYTES = 50_000_000
+MAX_EPOCHS = int(FIELDS["training.epochs"].maximum or 0)
+MOST_PROBLEMS = 100
+"""Damaged lines that are told one by one."""
+_LONGEST_LINE = 2_000
+_ROUNDED = 1e-6  # that an accuracy, a mean of means, may be over 1
+_LARGEST = 1e100  # costs, seconds: whatever is drawn or computed of such numbers stays finite
+_NUMBERS = (int, float)
+_DECODE = json.JSONDecoder().decode  # json.loads would look for the encoding of every line
 _LINE = re.compile(rb'(\{.*), "crc32": "([0-9a-f]{8})"\}')
 
 
@@ -64,49 +72,62 @@ def read_history(path: Path) -> tuple[list[Epoch], list[str]]:
     return parse_history(read_bytes(path, MAX_BYTES), str(path))
 
 
-def read_on(path: Path, offset: int, lines: int) -> tuple[list[Epoch], list[str], int]:
+def read_on(path: Path, offset: int, lines: int, after: int = 0) -> tuple[list[Epoch], list[str], int, int]:
     """Read what has been added to a history.
 
     Args:
         path: The file.
         offset: Bytes that have been read before, up to the end of a line.
         lines: The lines in them.
+        after: The last epoch in them.
 
     Returns:
-        The new epochs and a line for each damaged one, as `read_history` does, and the bytes that have been read now.
+        The new epochs and a line for each damaged one, as `read_history` does, the bytes that have been read now and
+        the lines in them.
 
     Raises:
         TrialError: The file cannot be read.
     """
     content = read_bytes(path, MAX_BYTES, offset)
-    epochs, problems = parse_history(content, str(path), lines)
-    return epochs, problems, offset + content.rfind(b"\n") + 1
+    epochs, problems = parse_history(content, str(path), lines, after)
+    return epochs, problems, offset + content.rfind(b"\n") + 1, lines + content.count(b"\n")
 
 
-def parse_history(content: bytes, name: str, lines: int = 0) -> tuple[list[Epoch], list[str]]:
+def parse_history(content: bytes, name: str, lines: int = 0, after: int = 0) -> tuple[list[Epoch], list[str]]:
     """Return what `read_history` does, from a file's content.
 
     Args:
         content: The file's content, or what of it follows the end of a line.
         name: What problems call the file.
         lines: The lines before.
+        after: The last epoch before: a line whose epoch does not come later than the one before it is damaged too.
+
+    Raises:
+        TrialError: It has more lines than a trial can have epochs.
     """
+    count = content.count(b"\n")
+    if lines + count > MAX_EPOCHS:
+        raise TrialError(f"{name} has {lines + count:,} lines; a trial has at most {MAX_EPOCHS:,} epochs")
     epochs, problems = [], []
     for number, line in enumerate(content.split(b"\n")[:-1], lines + 1):
         epoch = _parse(line)
-        if epoch is None:
+        if epoch is None or epoch.epoch <= after:
             problems.append(f"{name}: line {number} is damaged and left out")
         else:
             epochs.append(epoch)
+            after = epoch.epoch
+    more = len(problems) - MOST_PROBLEMS
+    if more > 0:
+        problems[MOST_PROBLEMS:] = [f"{name}: {more:,} more lines are damaged and left out"]
     return epochs, problems
 
 
 def _parse(line: bytes) -> Epoch | None:
-    match = _LINE.fullmatch(line)
-    if match is None or f"{zlib.crc32(match[1]):08x}".encode() != match[2]:
+    match = _LINE.fullmatch(line) if len(line) <= _LONGEST_LINE else None
+    if match is None or zlib.crc32(match[1]) != int(match[2], 16):
         return None
     try:
-        values = json.loads(match[1] + b"}")
+        values = _DECODE(match[1].decode() + "}")
         epoch = Epoch(**values)
     except (
         ValueError,
@@ -118,13 +139,24 @@ def _parse(line: bytes) -> Epoch | None:
 
 
 def _is_sound(epoch: Epoch) -> bool:
-    values: list[Any] = [getattr(epoch, field.name) for field in dataclasses.fields(Epoch)]
-    optional = (epoch.validation_cost, epoch.validation_accuracy, epoch.dead_units)
-    return (
-        type(epoch.epoch) is int
-        and epoch.epoch >= 1
-        and all(value is None or type(value) in (int, float) for value in values)
-        and all(math.isfinite(value) for value in values if value is not None)
-        and values.count(None) == optional.count(None)
-        and 0 <= (epoch.dead_units or 0) <= 1
+    # spelled out, for there may be a hundred thousand epochs
+    if type(epoch.epoch) is not int or not 1 <= epoch.epoch <= MAX_EPOCHS:
+        return False
+    needed = (
+        epoch.train_cost,
+        epoch.train_cross_entropy,
+        epoch.test_cost,
+        epoch.learning_rate,
+        epoch.seconds,
+        epoch.images_per_second,
     )
+    for value in needed if epoch.validation_cost is None else (*needed, epoch.validation_cost):
+        if type(value) not in _NUMBERS or not -_LARGEST <= value <= _LARGEST:
+            return False
+    for share in (epoch.train_accuracy, epoch.test_accuracy):
+        if type(share) not in _NUMBERS or not 0 <= share <= 1 + _ROUNDED:
+            return False
+    for part in (epoch.validation_accuracy, epoch.dead_units):
+        if part is not None and (type(part) not in _NUMBERS or not 0 <= part <= 1 + _ROUNDED):
+            return False
+    return True

@@ -44,7 +44,7 @@ class Lease:
         self._descriptor = take_lock(trial.directory, trial.id)
         try:
             self._request.unlink(missing_ok=True)  # what was asked of somebody before
-        except OSError as error:
+        except OSError as error:  # a folder, or a directory that cannot be written
             os.close(self._descriptor)
             raise cannot_write(self._request, error) from error
         self._released = threading.Event()

@@ -50,7 +50,7 @@ def take_lock(directory: Path, trial_id: str) -> int:
 def is_leased(directory: Path) -> bool | None:
     """Return whether some process of this host trains the trial; None where its file system has no locks."""
     try:
-        descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return False
     try:

@@ -209,7 +209,9 @@ def last_accuracy(listed: Listed) -> float | None:
 
 
 def _status(trial: Trial, summary: dict[str, Any]) -> str:
-    status = str(summary.get("status", "damaged"))
+    status = str(summary.get("status"))
+    if status not in ("running", "finished", "stopped", "failed", "interrupted"):
+        return "damaged"  # whatever somebody wrote there, lists group and sort by it
     if status != "running":
         return status
     try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 from torch import Tensor
 
 from core.epoch import Epoch
@@ -68,22 +70,29 @@ def read_stored(trial: Trial, best: bool = False) -> Stored:
     if not path.exists() and not best and lines.count(b"\n") <= 1:  # ended before its first epoch counted
         return Stored(settings, ran_on, labels, (), Done(b"", b""), {})
     memory = size_of(settings, shape).memory
-    checkpoint = read_checkpoint(path, memory.weights + memory.averaged + memory.optimizer + _SMALL)
+    limit = memory.weights + memory.averaged + memory.optimizer + _SMALL
+    available = psutil.virtual_memory().available
+    if limit > available:
+        raise StateError(
+            f"cannot go on with {trial.id}: its network takes {limit / 1e9:,.1f} GB; "
+            f"{available / 1e9:,.1f} GB are available"
+        )
+    checkpoint = read_checkpoint(path, limit)
     lines = lines[: checkpoint.history_bytes]
     history, problems = parse_history(lines, HISTORY)
-    answers = _content(trial, PREDICTIONS, LIMITS[PREDICTIONS])
-    size = answers_size(shape, checkpoint.epochs)
     if len(lines) != checkpoint.history_bytes or zlib.crc32(lines) != checkpoint.history_crc32 or problems:
         raise StateError(
             f"cannot go on with {trial.id}: its {HISTORY} is not the one that its checkpoint was made with"
         )
     if [epoch.epoch for epoch in history] != list(range(1, checkpoint.epochs + 1)):
         raise StateError(f"cannot go on with {trial.id}: its checkpoint is not of the last epoch in {HISTORY}")
+    size = answers_size(shape, checkpoint.epochs)
+    answers = _content(trial, PREDICTIONS, size)
     if len(answers) < size:
         raise StateError(f"cannot go on with {trial.id}: {PREDICTIONS} lacks an epoch")
-    return Stored(settings, ran_on, labels, tuple(history), Done(lines, answers[:size]), checkpoint.state)
+    return Stored(settings, ran_on, labels, tuple(history), Done(lines, answers), checkpoint.state)
 
 
 def _content(trial: Trial, name: str, limit: int) -> bytes:
     path = trial.directory / name
-    return read_bytes(path, limit) if path.exists() else b""
+    return read_bytes(path, limit, whole=False) if os.path.lexists(path) else b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from core.data.catalog import class_type
 from core.epoch import Epoch
 from core.errors import TrialError
-from core.files import read_text
+from core.files import read_bytes, read_text
 from core.settings import Settings, read_settings
 from core.text import strict_json
-from core.trials.history import read_history
+from core.trials.history import MAX_EPOCHS, read_history
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +33,9 @@ LIVE = "live.json"
 CHECKPOINT = "checkpoint.safetensors"
 BEST_CHECKPOINT = "best_checkpoint.safetensors"
 
-_MAX_JSON = 10_000_000
+MAX_JSON = {SUMMARY: 100_000, ABOUT: 1_000_000, RAN_ON: 10_000_000, LIVE: 100_000}
+"""Bytes that each of these files may have: a list of a thousand trials reads the first two of each."""
+_MAX_ANSWERS = 200_000_000  # bytes of predictions that are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class Trial:
             TrialError: The file is there but cannot be read.
         """
         path = self.directory / HISTORY
-        return read_history(path) if path.exists() else ([], [])
+        return read_history(path) if os.path.lexists(path) else ([], [])
 
     def about(self) -> About:
         """Read what people say about it; empty where it cannot be read, for nothing depends on it."""
@@ -156,11 +159,8 @@ class Trial:
         import numpy as np  # noqa: PLC0415 - as below
 
         images, kind = self._layout()
-        path = self.directory / PREDICTIONS
-        try:
-            content = np.fromfile(path, dtype=kind)
-        except (OSError, MemoryError) as error:
-            raise TrialError(f"cannot read {path}: {error}") from error
+        held = read_bytes(self.directory / PREDICTIONS, _MAX_ANSWERS)
+        content = np.frombuffer(held, dtype=kind, count=len(held) // kind.itemsize)
         epochs = len(content) // images  # the last one may be just being written
         return content[: epochs * images].reshape(epochs, images)
 
@@ -173,7 +173,7 @@ class Trial:
             images, classes = int(data["test_images"]), len(data["classes"])
         except (KeyError, TypeError, ValueError) as error:
             raise TrialError(f"{self.directory / RAN_ON} does not tell the number of test images") from error
-        if images < 1:
+        if not 1 <= images <= _MAX_ANSWERS:
             raise TrialError(f"{self.directory / RAN_ON} tells of {images} test images")
         return images, np.dtype(class_type(classes))
 
@@ -184,12 +184,8 @@ class Trial:
         path = self.directory / name
         images, kind = self._layout()
         size = images * kind.itemsize
-        try:
-            with path.open("rb") as file:
-                file.seek((epoch - 1) * size)
-                content = file.read(size)
-        except (OSError, ValueError, OverflowError, MemoryError) as error:
-            raise TrialError(f"cannot read {path}: {error}") from error
+        # of a file that is too short nothing is taken, whatever the number of images claims
+        content = read_bytes(path, size, (epoch - 1) * size, whole=False) if 1 <= epoch <= MAX_EPOCHS else b""
         if len(content) != size:
             raise TrialError(f"{path} holds no epoch {epoch}")
         return np.frombuffer(content, dtype=kind)
@@ -197,7 +193,7 @@ class Trial:
     def _json(self, name: str) -> dict[str, Any]:
         path = self.directory / name
         try:
-            values = strict_json(read_text(path, _MAX_JSON))
+            values = strict_json(read_text(path, MAX_JSON[name]))
         except ValueError as error:
             raise TrialError(f"cannot read {path}: it is not JSON") from error
         if not isinstance(values, dict):

@@ -13,7 +13,7 @@ from typing import Any
 from core.epoch import Epoch
 from core.errors import TrialError
 from core.events import Progress
-from core.trials.history import read_on
+from core.trials.history import MOST_PROBLEMS, read_on
 from core.trials.lock import last_beat
 from core.trials.store import DIRECTORY, Listed, is_id, listed_trial
 from core.trials.trial import HISTORY, SUMMARY, Trial
@@ -100,6 +100,7 @@ class Watched:
         history: Its complete epochs.
         remarks: A line for every damaged epoch.
         offset: Bytes of its history that are read.
+        lines: The lines in them.
         progress: The epoch in progress, or None.
         is_paused: Whether its training is paused.
     """
@@ -108,6 +109,7 @@ class Watched:
     history: tuple[Epoch, ...] = ()
     remarks: tuple[str, ...] = ()
     offset: int = 0
+    lines: int = 0
     progress: Progress | None = None
     is_paused: bool = False
 
@@ -119,20 +121,21 @@ def watch_trial(trial: Trial, before: Watched | None = None) -> Watched:
         TrialError: Its history is there but cannot be read.
     """
     listed = listed_trial(trial)  # first: a trial that has ended by then has its whole history
-    history, remarks, offset = (before.history, before.remarks, before.offset) if before is not None else ((), (), 0)
+    before = before or Watched(listed)
+    history, remarks, offset, lines = before.history, before.remarks, before.offset, before.lines
     path = trial.directory / HISTORY
     try:
         size = path.stat().st_size
     except OSError:
         size = 0
     if size < offset:  # cut off where a write has failed
-        history, remarks, offset = (), (), 0
+        history, remarks, offset, lines = (), (), 0, 0
     if size > offset:
-        epochs, problems, offset = read_on(path, offset, len(history) + len(remarks))
-        history, remarks = (*history, *epochs), (*remarks, *problems)
+        epochs, problems, offset, lines = read_on(path, offset, lines, history[-1].epoch if history else 0)
+        history, remarks = (*history, *epochs), (*remarks, *problems)[:MOST_PROBLEMS]
     live = trial.live() if listed.status == "running" else {}
     progress = _progress(live, len(history))
-    return Watched(listed, history, remarks, offset, progress, live.get("event") == "paused")
+    return Watched(listed, history, remarks, offset, lines, progress, live.get("event") == "paused")
 
 
 def _progress(live: Mapping[str, Any], done: int) -> Progress | None:

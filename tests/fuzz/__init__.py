@@ -1,0 +1,1 @@
+"""A fuzzer of every reader of a file; `python -m tests.fuzz --help` tells how it is run."""
