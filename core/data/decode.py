@@ -124,12 +124,18 @@ def _refuse_large(image: Image.Image, file: Path) -> None:
         raise ValueError(f"{pixels / 1e6:.0f} megapixels, more than the {MAX_PIXELS // 10**6} that are read")
     if max(image.size) > MAX_SIDE:
         raise ValueError(f"{max(image.size):,} pixels long, more than the {MAX_SIDE:,} that are read")
-    if pixels > _MAX_PLAIN and image.format == "PPM" and image.tile and image.tile[0][0] == "ppm_plain":
+    if pixels > _MAX_PLAIN and image.format == "PPM" and _is_plain(image):
         raise ValueError(f"{pixels / 1e6:.0f} megapixels in digits, more than the {_MAX_PLAIN // 10**6} that are read")
     if image.format in ("JPEG", "MPO"):
         scans = file.read_bytes().count(b"\xff\xda")
         if scans > 1 and scans * pixels > max(_MAX_SCANNED, _USUAL_SCANS * pixels):
             raise ValueError(f"a JPEG of {scans:,} scans, which takes too long to decode")
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Return whether an image's numbers are written in digits."""
+    tile = getattr(image, "tile", None)  # which only images from files have
+    return bool(tile) and tile[0][0] == "ppm_plain"
 
 
 def _count(image: Image.Image, found: Decoded) -> None:
