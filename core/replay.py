@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.continuation import resume
 from core.control import Control
 from core.data.dataset import Dataset
 from core.data.normalize import make_normalizer
@@ -54,6 +55,8 @@ class ReplayFailed:
     reason: str
 
 
+_GOES_ON = ("stopped", "interrupted")
+
 ReplayEvent = Event | ReplayStep | ReplayFailed
 
 
@@ -68,7 +71,7 @@ def replay(
     """Train presets one after the other, yielding a `ReplayStep` before each and then what `core.session.train` yields.
 
     Each becomes a trial with the preset as its parent and the tag "replay". A preset that has such a trial already,
-    finished, with the same settings on the same images, is not trained again; one that was stopped begins anew.
+    finished, with the same settings on the same images, is not trained again; one that was stopped goes on.
     Asking the control to end ends the whole replay.
 
     Args:
@@ -90,28 +93,25 @@ def replay(
     for preset, settings in wanted:
         _check_normalization(preset, settings, data)
     for number, (preset, settings) in enumerate(wanted, 1):
-        done = _finished(list_trials(home), preset, settings, data.fingerprint)
+        known = _known(list_trials(home), preset, settings, data.fingerprint)
+        done = next((each.trial for each in known if each.status == "finished"), None)
         yield ReplayStep(preset, settings, number, len(wanted), done)
         if done is None:
-            yield from _trained(preset, settings, data, home, control)
+            begun = next((each.trial for each in known if each.status in _GOES_ON), None)
+            yield from _trained(preset, settings, data, home, control, begun)
         if control.finishing or control.stopping:
             return
 
 
-def _trained(
-    preset: Preset, settings: Settings, data: Dataset, home: Path, control: Control
+def _trained(  # noqa: PLR0913, PLR0917 - what `train` is told
+    preset: Preset, settings: Settings, data: Dataset, home: Path, control: Control, begun: Trial | None
 ) -> Generator[ReplayEvent, None, None]:
     trial: Trial | None = None
-    events = train(
-        settings,
-        data,
-        home=home,
-        name=preset.name,
-        note=preset.about,
-        tags=(TAG,),
-        parent=preset.name,
-        control=control,
-    )
+    if begun is not None:
+        events = resume(begun, data, control=control)
+    else:
+        said = {"name": preset.name, "note": preset.about, "parent": preset.name}
+        events = train(settings, data, home=home, tags=(TAG,), control=control, **said)
     try:
         for event in events:
             if isinstance(event, Started):
@@ -134,14 +134,17 @@ def _check_normalization(preset: Preset, settings: Settings, data: Dataset) -> N
         raise DataError(f"{preset.name}: {error}") from error
 
 
-def _finished(listed: Sequence[Listed], preset: Preset, settings: Settings, fingerprint: str) -> Trial | None:
-    """Return the newest finished replay of a preset with the same settings, seed and images, or None."""
+def _known(listed: Sequence[Listed], preset: Preset, settings: Settings, fingerprint: str) -> list[Listed]:
+    """Return the replays of a preset with the same settings, seed and images, the newest first."""
     key = repeat_key(settings, fingerprint)
-    for each in reversed(listed):
-        same = each.summary.get("parent") == preset.name and each.summary.get("repeats") == key
-        if same and each.status == "finished" and TAG in each.about.tags and _has_seed(each.trial, settings):
-            return each.trial
-    return None
+    return [
+        each
+        for each in reversed(listed)
+        if each.summary.get("parent") == preset.name
+        and each.summary.get("repeats") == key
+        and TAG in each.about.tags
+        and _has_seed(each.trial, settings)
+    ]
 
 
 def _has_seed(trial: Trial, settings: Settings) -> bool:

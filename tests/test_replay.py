@@ -70,7 +70,7 @@ def test_a_replay_trains_each_preset_and_the_next_one_only_what_is_missing(home:
         assert sum(isinstance(event, Started) for event in changed) == 1, other
 
 
-def test_ending_a_replay_leaves_the_rest_and_a_stopped_trial_begins_anew(home: Path, digits: Dataset) -> None:
+def test_ending_a_replay_leaves_the_rest_and_a_stopped_trial_goes_on(home: Path, digits: Dataset) -> None:
     control = Control()
     for event in replay(two(), digits, home=home, changes=SMALL, control=control):
         if isinstance(event, EpochFinished):
@@ -79,7 +79,8 @@ def test_ending_a_replay_leaves_the_rest_and_a_stopped_trial_begins_anew(home: P
     assert (stopped.status, stopped.summary["last"]["epoch"]) == ("stopped", 1)
     steps = [event for event in replay(two(), digits, home=home, changes=SMALL) if isinstance(event, ReplayStep)]
     assert [step.trial for step in steps] == [None, None]
-    assert [each.status for each in list_trials(home)] == ["stopped", "finished", "finished"]
+    assert [each.status for each in list_trials(home)] == ["finished", "finished"]
+    assert list_trials(home)[0].trial == stopped.trial
 
 
 def test_a_diverged_trial_does_not_end_the_replay(home: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,8 +53,8 @@ def replay(  # noqa: PLR0913 - one argument per option
     """Train the reference's trials again, one after the other, and compare what comes out with what it reports.
 
     Each is saved as a trial whose parent is the preset, with the tag "replay". What an earlier replay has finished with
-    the same settings on the same images is not trained again, so that the same command goes on where it was stopped;
-    a trial that was stopped in the middle begins anew. Ctrl-C finishes the epoch and ends the replay.
+    the same settings on the same images is not trained again, and a trial that was stopped in the middle is resumed, so
+    that the same command goes on where it was stopped. Ctrl-C finishes the epoch and ends the replay.
     """
     if as_json and markdown:
         raise click.UsageError("only one of --json and --markdown can be the output")
