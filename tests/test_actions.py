@@ -30,7 +30,7 @@ from tui.screens.dialogs import HelpDialog, NameDialog, TextDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.folder import FolderScreen
 from tui.screens.history import HistoryScreen
-from tui.screens.leave import LeaveDialog
+from tui.screens.leave import BranchDialog, LeaveDialog
 from tui.screens.page import Dialog, Page
 from tui.screens.scrub import ScrubScreen
 from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, TrashScreen
@@ -396,6 +396,8 @@ def test_every_action_is_reached_by_keys_and_every_footer_fits(history: Path, fo
         await tour_dialog(tour, "q", LeaveDialog, "quit")
         await console.press("p", "x")
         await console.ended()
+        tour.look("figures, stopped")
+        await tour_dialog(tour, "B", BranchDialog, "branch")
 
     run(history, steps, (80, 24))
     (tour,) = made

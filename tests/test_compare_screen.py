@@ -296,7 +296,7 @@ def test_a_trial_that_is_being_trained_grows_in_the_comparison(home: Path) -> No
         await console.until(lambda: done() > before + 3 and value("test accuracy") != accuracy)
         assert value("status") == "running" and int(value("epochs").split("/")[0]) > before
         assert line is not None and table.row is not None and table.row.label == line.label
-        console.app.end_training(at_once=True)
+        console.app.trainings.end(at_once=True)
         await console.until(lambda: value("status") == "stopped")
 
     run(home, steps, (200, 60))

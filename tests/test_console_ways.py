@@ -265,7 +265,7 @@ def test_a_diverging_training_keeps_the_epochs_before(places: Path) -> None:
 
 
 def test_a_network_without_memory_for_it_is_refused(places: Path) -> None:
-    remember(places, draft_with({"model.hidden": "4000000000-4"}))
+    remember(places, draft_with({"model.hidden": "1000000-1000000"}))
 
     async def steps(console: Console) -> None:
         await console.press("s")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -41,11 +44,18 @@ _SHOW_CURSOR = b"\x1b[?25h"  # which the bar has hidden
 
 @contextmanager
 def signals(control: Control) -> Iterator[list[int]]:
-    """Turn signals into requests to the training inside the block; yield the list of those that shall end it."""
+    """Turn signals into requests to the training inside the block; yield the list of those that shall end it.
+
+    A terminal that has gone ends the training as SIGHUP does, also where writing to it fails before the signal comes,
+    or instead.
+    """
     received: list[int] = []
+    terminals = _terminals()
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         received.append(number)
+        if number == signal.SIGHUP:
+            _drop_output([terminal for terminal in terminals if not os.isatty(terminal)])
         if number != signal.SIGINT or received.count(signal.SIGINT) > 1:
             control.stop()
         else:
@@ -59,9 +69,31 @@ def signals(control: Control) -> Iterator[list[int]]:
     try:
         with _suspension(control):
             yield received
+    except OSError as error:
+        if error.errno != errno.EIO or all(os.isatty(terminal) for terminal in terminals):
+            raise
+        _drop_output(terminals)
+        raise click.exceptions.Exit(128 + signal.SIGHUP) from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _terminals() -> list[int]:
+    """Return which of the output streams are terminals."""
+    found = []
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # what tests put there is no file
+            if os.isatty(stream.fileno()):
+                found.append(stream.fileno())
+    return found
+
+
+def _drop_output(descriptors: Sequence[int]) -> None:
+    """Let what is written from now on, at the interpreter's end too, go nowhere instead of failing."""
+    with open(os.devnull, "wb", buffering=0) as nowhere:
+        for descriptor in descriptors:
+            os.dup2(nowhere.fileno(), descriptor)
 
 
 @contextmanager

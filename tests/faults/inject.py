@@ -57,7 +57,9 @@ class Faults:
     def install(self) -> None:
         """Put this between Python and the system, until the end of the process."""
         for name in ("mkdir", "rmdir", "unlink", "remove", "replace", "rename", "link", "truncate"):
-            setattr(os, name, self._counted(getattr(os, name), name))
+            setattr(
+                os, name, self._counted(getattr(os, name), {"replace": "rename", "remove": "unlink"}.get(name, name))
+            )
         plain_open, plain_fsync, plain_file = os.open, os.fsync, io.open
 
         def open_descriptor(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
@@ -123,7 +125,7 @@ class Faults:
         def counted(path: Any, *others: Any, **named: Any) -> Any:
             directory = named.get("dir_fd", named.get("src_dir_fd"))
             # the name that changes is the new one, of which the old one is a part or the other way round
-            target = others[0] if name in ("replace", "rename", "link") else path
+            target = others[0] if name in ("rename", "link") else path
             return self.call(name, target, lambda: plain(path, *others, **named), directory)
 
         return counted
