@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
+from core.control import Control
 from core.data.dataset import Dataset
 from core.diagnosis import diagnose_trial
 from core.events import Finished
@@ -27,6 +28,7 @@ from core.report.html import render_html
 from core.report.markdown import escaped, render_markdown
 from core.session import train
 from core.settings import Settings, change_settings
+from core.trials.lease import Lease
 from core.trials.trial import ABOUT, HISTORY, PREDICTIONS, RAN_ON, SETTINGS, SUMMARY, Trial
 from core.verdict import trial_verdict
 from tests.conftest import Ran
@@ -243,7 +245,8 @@ def test_without_predictions_the_evaluation_says_why(home: Path, two: tuple[Tria
 def test_a_running_trial_is_told_but_never_the_best(home: Path, two: tuple[Trial, Trial]) -> None:
     put(two[1], SUMMARY, status="running")  # by this process, which is alive
     put(two[1], SUMMARY, last={**two[1].summary()["last"], "test_accuracy": 1.0})
-    report = make_report(home)
+    with Lease(two[1], Control()):
+        report = make_report(home)
     assert report.trials[1].status == "running"
     assert report.data[0].best is not None and report.data[0].best.number == 1
 

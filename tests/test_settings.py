@@ -102,7 +102,7 @@ def test_settings_are_immutable_hashable_values() -> None:
         (
             lambda: HiddenLayer(width=True, dropout=math.nan),
             [
-                "model.hidden.*.width: True is not allowed; must be a whole number from 1",
+                "model.hidden.*.width: True is not allowed; must be a whole number from 1 to 1,000,000",
                 "model.hidden.*.dropout: nan is not allowed; must be a number from 0 to 0.99",
             ],
         ),
@@ -144,7 +144,7 @@ def test_of_very_many_mistakes_the_first_are_told_and_the_others_counted() -> No
 def test_five_mistakes_are_five_lines_that_name_field_and_range() -> None:
     assert problems_of(FIVE_MISTAKES) == (
         "data.validation_split: 3 is not allowed; must be a number from 0 to 0.9",
-        "model.hidden.1.width: 0 is not allowed; must be a whole number from 1",
+        "model.hidden.1.width: 0 is not allowed; must be a whole number from 1 to 1,000,000",
         "model.hidden.1.dropout: 1.0 is not allowed; must be a number from 0 to 0.99",
         "training.optimizer: 'adaam' is not allowed; must be one of adam, adamw, sgd",
         "training.learning_rate: -1 is not allowed; must be a number over 0 and at most 10",
@@ -160,7 +160,10 @@ def test_five_mistakes_are_five_lines_that_name_field_and_range() -> None:
         ("data = 3", "data: 3 is not allowed; must be a table of settings"),
         ("[model]\nhidden = 3", "model.hidden: 3 is not allowed; must be a list of tables, one per hidden layer"),
         ("[model]\nhidden = [3]", "model.hidden.1: 3 is not allowed; must be a table of settings"),
-        ("[[model.hidden]]\ndropout = 0.1", "model.hidden.1.width: is missing; must be a whole number from 1"),
+        (
+            "[[model.hidden]]\ndropout = 0.1",
+            "model.hidden.1.width: is missing; must be a whole number from 1 to 1,000,000",
+        ),
         ('[data]\nimage_size = "0x3"', "must be auto or HEIGHTxWIDTH"),
         ('[data]\nnormalization = "given"', "data.mean: () is not allowed; must be one number or three"),
         ("[data]\nmean = [0.5]\nstd = [1]", "data.mean: [0.5] is not allowed; must be left out unless"),

@@ -175,7 +175,7 @@ def test_a_trial_tells_its_changes_verdict_and_note(home: Path) -> None:
         await console.press("down")
         await console.see("note      [red]x[/b]\\x1b[31m")
         assert "\x1b[31m" not in console.text and "McNemar" not in console.text
-        await console.press("down")
+        await console.press("down", "down")
         await console.see("reported accuracy")
 
     run(home, steps, (80, 24))

@@ -266,7 +266,7 @@ def test_a_weight_that_is_nan_is_found_even_if_the_cost_is_not(small: Settings, 
             "with 4, a batch of the 1,437 training images would hold a single image.*; 5 is the",
         ),
         ({"training.batch_size": 1}, "training.batch_size: with 1"),
-        ({"model.hidden": "1000000000000"}, "training needs about .* GB of memory, but only"),
+        ({"model.hidden": "1000000-1000000"}, "training needs about .* GB of memory, but only"),
         ({"training.precision": "tf32", "training.device": "cpu"}, "tf32 needs a CUDA GPU"),
     ],
 )

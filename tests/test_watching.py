@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,7 @@ def test_a_long_history_is_read_on_and_not_anew(places: Path, digits: Dataset) -
     assert len(first.history) == 3 and first.offset == path.stat().st_size
     line = epoch_line(first.history[-1]).replace('"epoch": 3', '"epoch": 4')
     with path.open("a") as file:
-        file.write("damaged\n" + epoch_line(first.history[-1]) + line[:40])
+        file.write("damaged\n" + epoch_line(replace(first.history[-1], epoch=4)) + line[:40])
     then = watch_trial(trial, first)
     assert then.history[:3] == first.history and len(then.history) == 4
     assert [str(path) in remark and "line 4" in remark for remark in then.remarks] == [True]
