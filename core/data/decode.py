@@ -134,8 +134,8 @@ def _refuse_large(image: Image.Image, file: Path) -> None:
 
 def _is_plain(image: Image.Image) -> bool:
     """Return whether an image's numbers are written in digits."""
-    tile = getattr(image, "tile", None)  # which only images from files have
-    return bool(tile) and tile[0][0] == "ppm_plain"
+    tiles = getattr(image, "tile", None) or ()  # which only images from files have
+    return any(tile[0] == "ppm_plain" for tile in tiles)
 
 
 def _count(image: Image.Image, found: Decoded) -> None:
