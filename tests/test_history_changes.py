@@ -93,14 +93,14 @@ def test_a_note_is_edited_at_any_time(home: Path) -> None:
     async def steps(console: Console) -> None:
         await console.press("n")
         assert isinstance(console.app.screen, AboutDialog) and console.app.focused is console.find(Input, "#about-note")
-        await console.write("smaller batches [TODO]")
+        await console.write("smaller batches [later]")
         await console.press("enter")
-        await console.until(lambda: last.about().note == "smaller batches [TODO]")
-        await console.see("note smaller batches [TODO]")
+        await console.until(lambda: last.about().note == "smaller batches [later]")
+        await console.see("note smaller batches [later]")
         assert selected(console) == last.id
 
     in_history(home, steps)
-    assert last.about() == About("grandchild", "smaller batches [TODO]")
+    assert last.about() == About("grandchild", "smaller batches [later]")
 
 
 def test_rename_tag_and_star_lose_nothing_else(home: Path) -> None:

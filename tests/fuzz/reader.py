@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +17,7 @@ _CONTROLS = re.compile(
 )
 
 
-class Reader:
+class Reader(ABC):
     """One reader: what it is given, and what is done with what it returns.
 
     Attributes:
@@ -34,16 +35,16 @@ class Reader:
         self.place = place
         self.prepare()
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - a reader may have nothing to prepare
         """Read what is damaged later, and write what stays as it is."""
 
+    @abstractmethod
     def write(self, draw: Draw, number: int) -> None:
         """Write an input."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self) -> object:
         """Read the input, and use what comes of it as the program does."""
-        raise NotImplementedError
 
 
 class OneFile(Reader):
@@ -65,9 +66,9 @@ class OneFile(Reader):
         """Return the valid contents."""
         return [self.seeds.read(self.name)]
 
+    @abstractmethod
     def damaged(self, draw: Draw, content: bytes) -> bytes:
         """Return a content with damages."""
-        raise NotImplementedError
 
     def write(self, draw: Draw, number: int) -> None:
         made = self.worst[number]() if number < len(self.worst) else self.damaged(draw, draw.choice(self.valid))
