@@ -97,7 +97,7 @@ class EpochFinished:
         result: Its figures.
         best: The epoch with the lowest cost so far, which may be this one.
         weights: The state_dict, of the averaged weights where there are any. These are the living tensors: copy or
-            write them before taking the next event.
+            use them before taking the next event.
         predictions: Predicted class of every test image (N,), uint8, or uint16 with more than 256 classes.
         state: What the training can go on with, as `core.trainer.Trainer.state` returns it. Living tensors, too.
     """
@@ -112,6 +112,17 @@ class EpochFinished:
     def is_best(self) -> bool:
         """Whether this epoch has the lowest cost so far."""
         return self.best.epoch == self.result.epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """All epochs up to this one are on the disk.
+
+    Attributes:
+        epoch: The epoch, from 1.
+    """
+
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,5 +175,5 @@ class Finished:
     unsaved: Unsaved | None = None
 
 
-Event = Started | Progress | Paused | Resumed | EpochFinished | NotSaved | Finished
+Event = Started | Progress | Paused | Resumed | EpochFinished | Saved | NotSaved | Finished
 TrainerEvent = Progress | Paused | Resumed | EpochFinished

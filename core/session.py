@@ -10,13 +10,14 @@ from core.data.catalog import class_type
 from core.data.dataset import Dataset
 from core.device import device_name
 from core.errors import TrialbookError
-from core.events import EpochFinished, Event, Finished, NotSaved, Outcome, Started
+from core.events import EpochFinished, Event, Finished, Outcome, Paused, Started, TrainerEvent
 from core.machine import describe_run
 from core.settings import Settings
 from core.size import size_of
 from core.trainer import Trainer
 from core.trials.beginning import First
 from core.trials.lineage import changes_since_parent, parent_trial
+from core.trials.saver import Saver
 from core.trials.trial import About
 from core.trials.writer import TrialWriter, new_writer
 
@@ -34,9 +35,9 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
 ) -> Generator[Event, None, None]:
     """Train a trial and save it under `home/saved_models`, yielding an event for all that happens.
 
-    Every epoch is on disk before its event is yielded. Closing the generator stops the training; what is complete by
-    then stays. Who may fail while listening closes it by `contextlib.closing`, or the trial would look as if it were
-    still running.
+    Every epoch is written to disk while the next one is trained; a `Saved` tells when it is there. Closing the
+    generator stops the training; what is complete by then is saved. Who may fail while listening closes it by
+    `contextlib.closing`, or the trial would look as if it were still running.
 
     Args:
         settings: What to train.
@@ -127,8 +128,20 @@ def _started(trainer: Trainer, writer: TrialWriter, remarks: Sequence[str]) -> S
 
 
 def _written(trainer: Trainer, writer: TrialWriter, control: Control) -> Generator[Event, None, Outcome]:
-    """Pass on the trainer's events, each epoch once it is on disk or could not be written; return the outcome."""
-    events = trainer.run(control)
+    """Pass on the trainer's events, and what came of saving its epochs; return the outcome."""
+    with Saver(writer) as saver:
+        try:
+            outcome = yield from _saved(trainer.run(control), writer, saver)
+        except TrialbookError:
+            yield from saver.told(wait=True)
+            raise
+        yield from saver.told(wait=True)
+    return outcome
+
+
+def _saved(
+    events: Generator[TrainerEvent, None, Outcome], writer: TrialWriter, saver: Saver
+) -> Generator[Event, None, Outcome]:
     while True:
         try:
             event = next(events)
@@ -136,10 +149,9 @@ def _written(trainer: Trainer, writer: TrialWriter, control: Control) -> Generat
             outcome: Outcome = end.value
             return outcome
         if isinstance(event, EpochFinished):
-            is_saved = writer.write_epoch(event)
-            yield event
-            if not is_saved:
-                yield NotSaved(event.result.epoch, writer.not_saved)
+            saver.save(event)
         else:
             writer.write_progress(event)
-            yield event
+        yield event
+        # who pauses may want to switch the machine off
+        yield from saver.told(wait=isinstance(event, Paused))

@@ -127,3 +127,9 @@ def hear_signals() -> None:
     """Let a child hear what whoever runs these tests may have told them to ignore, as nohup does with SIGHUP."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.fixture
+def saved_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every epoch be saved before the next one begins, for tests that change something between the two."""
+    monkeypatch.setattr("core.trials.saver.AHEAD", 0.0)

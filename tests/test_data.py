@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from core.data import cache
 from core.data import folder as folder_module
 from core.data.catalog import KNOWN_SETS
 from core.data.dataset import Dataset, load_data
+from core.data.decode import decode_into
 from core.data.folder import list_folder
 from core.errors import DataError
 from core.settings import DataSettings
@@ -292,3 +294,28 @@ def test_cancelling_leaves_nothing_half_built(folder: Path) -> None:
 def test_an_image_size_is_for_folders_only() -> None:
     with pytest.raises(DataError, match="image_size is for folders"):
         load_data(DataSettings(image_size="9x9"))
+
+
+def test_the_tiff_library_writes_nothing_past_python(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.tif"
+    Image.fromarray(np.arange(3072, dtype=np.uint8).reshape(32, 32, 3)).save(path, compression="tiff_adobe_deflate")
+    content = bytearray(path.read_bytes())
+    content[100] ^= 255
+    path.write_bytes(content)
+    np.save(tmp_path / "all.npy", np.zeros((1, 3, 32, 32), np.uint8))
+    assert decode_into(str(tmp_path / "all.npy"), [str(path)], 0, 3, (32, 32)).broken
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_png_that_claims_a_chunk_of_gigabytes_takes_no_memory_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+    content = path.read_bytes()
+    at = content.index(b"IDAT")
+    path.write_bytes(content[: at - 4] + (3 * 10**9).to_bytes(4, "big") + content[at:])
+    np.save(tmp_path / "all.npy", np.zeros((1, 1, 8, 8), np.uint8))
+    tracemalloc.start()
+    found = decode_into(str(tmp_path / "all.npy"), [str(path)], 0, 1, (8, 8))
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    assert [reason for _, reason in found.broken if "Memory" in reason] == []

@@ -137,6 +137,7 @@ def mounted(place: Path, *arguments: str) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+@pytest.mark.usefixtures("saved_at_once")
 def test_a_full_disk_ends_no_training_and_what_was_trained_is_saved_later(
     small: Settings, digits: Dataset, home: Path, small_disk: Path
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_disk_too_small_for_any_trial_is_one_line(small: Settings, digits: Dat
     assert list_trials(small_disk) == [] and leftovers(small_disk) == []
 
 
+@pytest.mark.usefixtures("saved_at_once")
 def test_a_home_that_becomes_read_only(small: Settings, digits: Dataset, home: Path, tmp_path: Path) -> None:
     settings = change_settings(small, {"training.epochs": 3})
     whole = finish(train(settings, digits, home=tmp_path / "whole")).trial
@@ -211,7 +213,7 @@ def test_a_home_that_is_removed_during_a_training(home: Path, tmp_path: Path, mo
     assert last["status"] == "stopped" and "is gone" in last["not_saved"]
     (place,) = re.findall(r"the whole trial is saved in (\S+) instead", err)
     assert Path(place).is_relative_to(tmp_path / "state")
-    assert len(Trial(Path(place)).history()[0]) == last["epochs"] > 1
+    assert len(Trial(Path(place)).history()[0]) == last["epochs"] >= missed["epoch"]
     assert not home.exists()
 
 

@@ -288,6 +288,7 @@ def test_another_machine_is_told(small: Settings, digits: Dataset, home: Path) -
     assert [text.split(" ->")[0] for text in started.remarks] == ["torch 1.0", "threads 77"]
 
 
+@pytest.mark.usefixtures("saved_at_once")
 def test_a_removed_directory_ends_no_training_and_the_trial_is_saved_elsewhere(
     small: Settings, digits: Dataset, home: Path, tmp_path: Path
 ) -> None:

@@ -171,7 +171,10 @@ def test_a_trial_has_all_its_files(small: Settings, digits: Dataset, home: Path)
     assert finished.model == trial.weights()
 
 
-def test_every_epoch_is_on_disk_before_it_is_told(small: Settings, digits: Dataset, home: Path) -> None:
+@pytest.mark.usefixtures("saved_at_once")
+def test_every_epoch_is_on_disk_before_the_next_one_begins_where_nothing_may_be_lost(
+    small: Settings, digits: Dataset, home: Path
+) -> None:
     best = float("inf")
     for event in train(change_settings(small, {"training.epochs": 4}), digits, home=home):
         if isinstance(event, Started):
@@ -219,11 +222,13 @@ def test_a_summary_never_exceeds_two_kilobytes(
     writer.publish()
     weights = {"linear1.weight": torch.zeros(1)}
     event = EpochFinished(wide, best=wide, weights=weights, predictions=np.zeros(1, dtype=np.uint8), state=weights)
-    assert writer.write_epoch(event)
+    writer.take(event)
+    assert (writer.write_taken(), writer.not_saved) == (10**5, "")
     writer.finish(Outcome("failed", source * 10, wide, wide), Verdict(10**9, 10**9, 10**9, 1 / 3))
     assert (writer.trial.directory / "summary.json").stat().st_size <= 2000
 
 
+@pytest.mark.usefixtures("saved_at_once")
 def test_nan_keeps_the_last_good_epoch(small: Settings, digits: Dataset, home: Path) -> None:
     events = train(change_settings(small, {"training.epochs": 5}), digits, home=home)
     started = next(events)
@@ -311,6 +316,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small: Settings, digits: Data
         assert read_weights(saved.weights())
 
 
+@pytest.mark.usefixtures("saved_at_once")
 def test_an_epoch_that_cannot_be_written_whole_is_undone(
     small: Settings, digits: Dataset, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

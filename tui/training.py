@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.control import Control
 from core.early_stopping import best_epoch
 from core.errors import TrialbookError
-from core.events import EpochFinished, Event, Finished, NotSaved, Outcome, Paused, Progress, Resumed, Started
+from core.events import EpochFinished, Event, Finished, NotSaved, Outcome, Paused, Progress, Resumed, Saved, Started
 from core.text import printable
 
 if TYPE_CHECKING:
@@ -238,13 +238,13 @@ class Training:
         elif isinstance(event, EpochFinished):
             history = (*self.snapshot.history, event.result)
             memory = used_memory(self.snapshot.started.device) if self.snapshot.started else 0
-            self._put(history=history, best=event.best, progress=None, memory=memory, not_saved="")
+            self._put(history=history, best=event.best, progress=None, memory=memory)
         elif isinstance(event, Paused):
             self._put(phase="paused")
         elif isinstance(event, Resumed):
             self._put(phase="training")
-        elif isinstance(event, NotSaved):
-            self._put(not_saved=event.reason)
+        elif isinstance(event, Saved | NotSaved):
+            self._put(not_saved=event.reason if isinstance(event, NotSaved) else "")
         elif isinstance(event, Finished):
             self._put(not_saved=self._rescued(event))
             self._put(outcome=event.outcome, verdict=event.verdict, selection=self._selection(event.trial))

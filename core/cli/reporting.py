@@ -28,7 +28,7 @@ from core.data.catalog import DataShape
 from core.diagnosis import diagnose_trial
 from core.epoch import Epoch
 from core.errors import TrialbookError
-from core.events import EpochFinished, Event, Finished, NotSaved, Outcome, Progress, Started
+from core.events import EpochFinished, Event, Finished, NotSaved, Outcome, Progress, Saved, Started
 from core.settings import widths_text
 from core.size import size_of
 from core.text import one_line_json
@@ -167,6 +167,8 @@ def report_json(events: Iterator[Event]) -> list[Finished]:
                     remarks=list(event.remarks),
                 )
                 epochs = event.epochs
+            elif isinstance(event, Saved):
+                print_json(event="saved", epoch=event.epoch)
             elif isinstance(event, NotSaved):
                 print_json(event="not saved", epoch=event.epoch, reason=event.reason)
             elif isinstance(event, EpochFinished):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import re
 import stat
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -31,6 +34,7 @@ _SAMPLE_FORMAT, _UNSIGNED = 339, 1
 _TIFF_ORDERS: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
 _PPM_TOKENS = 3  # magic number, width, height
 _USUAL_SCANS = 12
+_STANDARD_ERROR = 2
 
 
 @dataclass(slots=True)
@@ -87,20 +91,46 @@ def inspect_files(files: Sequence[str]) -> Decoded:
     return found
 
 
-def _open(file: Path) -> Image.Image:
+@contextlib.contextmanager
+def _open(file: Path) -> Iterator[Image.Image]:
+    """Open an image whose header is read and whose pixels can be decoded without danger."""
     if not stat.S_ISREG(file.stat().st_mode):
         raise ValueError("not a regular file")  # a pipe would wait for ever
     _refuse_slow_header(file)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _Content(file) as content, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on metadata concern nobody here
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        image = Image.open(file, formats=FORMATS)
+        with Image.open(content, formats=FORMATS) as image:
+            _refuse_large(image, file)
+            yield image
+
+
+class _Content(io.BufferedReader):
+    """An open file that never takes memory for more than it holds, whatever its header claims."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(io.FileIO(file))
+        self._size = file.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size if size is None else min(size, self._size))
+
+
+@contextlib.contextmanager
+def _libtiff_silent() -> Iterator[None]:
+    """Drop what the TIFF library says of a file: it writes to the process's standard error, past Python."""
     try:
-        _refuse_large(image, file)
-    except ValueError:
-        image.close()
-        raise
-    return image
+        kept = os.dup(_STANDARD_ERROR)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with open(os.devnull, "wb", buffering=0) as nowhere:
+            os.dup2(nowhere.fileno(), _STANDARD_ERROR)
+        yield
+    finally:
+        os.dup2(kept, _STANDARD_ERROR)
+        os.close(kept)
 
 
 def _refuse_slow_header(file: Path) -> None:
@@ -145,8 +175,7 @@ def _count(image: Image.Image, found: Decoded) -> None:
 
 def _decode(file: Path, channels: int, size: tuple[int, int], found: Decoded) -> NDArray[np.uint8]:
     with _open(file) as opened:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on metadata concern nobody here
+        with _libtiff_silent() if opened.format == "TIFF" else contextlib.nullcontext():
             opened.load()
         image = _eight_bits(opened).convert("L" if channels == 1 else "RGB")
         _count(opened, found)

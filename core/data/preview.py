@@ -161,7 +161,9 @@ def _sampled_shape(listing: Listing, image_size: str) -> tuple[ImageShape, int, 
     size = most_common_size(found)
     if size is None:
         _, reason = found.broken[0]
-        raise DataError(f"none of {inspected:,} images looked at can be read; {listing.files[0]}: {reason}")
+        raise DataError(
+            f"none of {inspected:,} images looked at can be read; {printable(listing.files[0], 120)}: {printable(reason, 80)}"
+        )
     return ImageShape(3 if found.colored else 1, *(parse_image_size(image_size) or size)), inspected, len(found.broken)
 
 

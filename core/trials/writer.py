@@ -7,12 +7,14 @@ import dataclasses
 import json
 import os
 import shutil
+import threading
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -39,10 +41,7 @@ from core.trials.trial import (
     Trial,
 )
 from core.verdict import Verdict, images_tested_on, last_epoch, verdict_on
-from core.weights import weights_content, write_weights
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from core.weights import weights_content
 
 _LIVE_EVERY = 0.5  # seconds
 
@@ -169,8 +168,9 @@ class TrialWriter:
         self._written = (
             (len(done.answers), len(done.history)) if done.written else (0, 0)
         )  # bytes of both that are on the disk for good
-        self._pending: EpochFinished | None = None  # a copy of the last epoch that could not be written
-        self._pending_best: Mapping[str, Tensor] | None = None
+        self._seconds: float = summary["seconds"]
+        self._taken: list[_Taken] = []  # what is to be written, in order
+        self._lock = threading.Lock()  # around what `take` changes: it is called while another thread writes
         self._told = 0.0  # when the progress was last written
         self._lease = lease
 
@@ -184,8 +184,7 @@ class TrialWriter:
             TrialbookError: A file cannot be written.
         """
         if last is not None:
-            self._take(last)
-            self._write(last)
+            self._write(_Taken(last, len(self._history), len(self._answers), self._seconds))
             return
         for name in (PREDICTIONS, HISTORY):
             if (self.trial.directory / name).exists():  # an epoch that did not count
@@ -201,72 +200,90 @@ class TrialWriter:
         self.trial = Trial(publish(self.trial.directory))
         self._lease.moved(self.trial)
 
-    def _take(self, event: EpochFinished) -> None:
-        self._summary |= {"last": figures(event.result), "best": figures(event.best)}
+    def take(self, event: EpochFinished) -> None:
+        """Keep a copy of an epoch, to be written by `write_taken`, which may run in another thread meanwhile.
 
-    def write_epoch(self, event: EpochFinished) -> bool:
-        """Add an epoch, and any before it that could not be written.
+        Of the epochs that are not on the disk yet, only the last and the best keep their weights: history and
+        predictions become complete without the others'.
+        """
+        taken = _copied(event)
+        with self._lock:
+            self._history += epoch_line(event.result).encode()
+            self._answers += event.predictions.tobytes()
+            self._seconds = round(self._seconds + event.result.seconds, 3)
+            best = [] if event.is_best else [each for each in self._taken if each.event.is_best]
+            self._taken = [*best, _Taken(taken, len(self._history), len(self._answers), self._seconds)]
 
-        Predictions and history go first, then the checkpoint, which makes the epoch count, then the weights, which are
-        also in the checkpoint, and the summary.
+    def write_taken(self) -> int:
+        """Write the epochs that were taken and are not on the disk, until there is none.
+
+        Of each, predictions and history go first, then the checkpoint, which makes the epoch count, then the weights,
+        which are also in the checkpoint, and the summary.
 
         Returns:
-            Whether all is on the disk; `not_saved` tells why it is not. The disk then holds the epochs before.
+            The last of them, counted from 1; 0 if there was none. `not_saved` tells why it is not on the disk; the disk
+            then holds the epochs before, and the next call tries again.
         """
-        self._history += epoch_line(event.result).encode()
-        self._answers += event.predictions.tobytes()
-        self._summary["seconds"] = round(self._summary["seconds"] + event.result.seconds, 3)
-        self._take(event)
-        try:
-            self._write(event)
-        except TrialbookError as error:
-            self.not_saved = str(error)
-            self._pending = _copied(event)
-            if event.is_best:
-                self._pending_best = self._pending.weights
-            return False
-        self.not_saved = ""
-        self._pending = self._pending_best = None
-        return True
+        last = 0
+        while True:
+            with self._lock:
+                taken = next(iter(self._taken), None)
+            if taken is None:
+                return last
+            last = taken.event.result.epoch
+            try:
+                self._write(taken)
+            except TrialbookError as error:
+                self.not_saved = str(error)
+                return last
+            self.not_saved = ""
+            with self._lock:
+                self._taken = [each for each in self._taken if each is not taken]
 
-    def _write(self, event: EpochFinished) -> None:
-        """Write all that is not on the disk yet.
+    def _write(self, taken: _Taken) -> None:
+        """Write all up to an epoch that is not on the disk yet.
 
         Raises:
             TrialbookError: Something cannot be written; history and predictions are as they were.
         """
         directory = self.trial.directory
-        if not directory.is_dir():
-            raise TrialError(f"{directory} is gone: somebody has removed or renamed the trial while it was trained")
+        self._refuse_vanished()
         paths = (directory / PREDICTIONS, directory / HISTORY)
-        contents = (self._answers, self._history)
+        with self._lock:
+            answers, history = bytes(self._answers[: taken.answers]), bytes(self._history[: taken.history])
         try:
-            for path, content, done in zip(paths, contents, self._written, strict=True):
+            for path, content, done in zip(paths, (answers, history), self._written, strict=True):
                 append(path, memoryview(content)[done:], done)
-            self._write_tensors(event)
+            self._write_tensors(taken.event, history, len(answers))
         except TrialbookError:
             for path, done in zip(paths, self._written, strict=True):
                 with contextlib.suppress(OSError):  # the first error is the one to report
                     os.truncate(path, done)
+            self._refuse_vanished()
             raise
-        if event.is_best:
+        if taken.event.is_best:
             keep_as(directory / CHECKPOINT, directory / BEST_CHECKPOINT)
             keep_as(self.trial.weights(), self.trial.weights(best=True))
-        elif self._pending_best is not None:
-            write_weights(self._pending_best, self.trial.weights(best=True))
+        event = taken.event
+        self._summary |= {"seconds": taken.seconds, "last": figures(event.result), "best": figures(event.best)}
         write_summary(self.trial, self._summary)
 
-    def _write_tensors(self, event: EpochFinished) -> None:
+    def _refuse_vanished(self) -> None:
+        directory = self.trial.directory
+        if not directory.is_dir():
+            raise TrialError(f"{directory} is gone: somebody has removed or renamed the trial while it was trained")
+
+    def _write_tensors(self, event: EpochFinished, history: bytes, answers: int) -> None:
         """Replace checkpoint and weights, neither before both are on the disk."""
         checkpoint, weights = self.trial.directory / CHECKPOINT, self.trial.weights()
-        mark = Checkpoint(event.result.epoch, len(self._history), zlib.crc32(self._history), event.state)
+        mark = Checkpoint(event.result.epoch, len(history), zlib.crc32(history), event.state)
         content, plain = checkpoint_content(mark), weights_content(event.weights)
         with (
             staged_file(checkpoint, lambda file: write_and_read_back(file, content)) as new_checkpoint,
             staged_file(weights, lambda file: file.write(plain)) as new_weights,
         ):
             put(new_checkpoint, checkpoint)
-            self._written = len(self._answers), len(self._history)  # from here on the epoch counts
+            self._written = answers, len(history)  # from here on the epoch counts
             put(new_weights, weights)
 
     def write_progress(self, event: Progress | Paused | Resumed) -> None:
@@ -319,8 +336,9 @@ class TrialWriter:
         self._summary |= {"status": outcome.status, "reason": shortened(outcome.reason)}
         self._summary["verdict"] = None if verdict is None else dataclasses.asdict(verdict)
         try:
-            if self._pending is not None:
-                self._write(self._pending)
+            for taken in self._taken:
+                self._write(taken)
+            self._taken = []
             write_summary(self.trial, self._summary)
         except TrialbookError as error:
             self.not_saved = str(error)
@@ -350,9 +368,9 @@ class TrialWriter:
             self._first.write(trial)
             self.trial, self._written = trial, (0, 0)
             self._summary["id"] = id_of_new(trial.directory)
-            if self._pending is not None:
-                self._write(self._pending)
-            else:
+            for taken in self._taken:
+                self._write(taken)
+            if not self._taken:
                 append(trial.directory / PREDICTIONS, self._answers, 0)
                 append(trial.directory / HISTORY, self._history, 0)
                 write_summary(trial, self._summary)
@@ -363,6 +381,23 @@ class TrialWriter:
             shutil.rmtree(trial.directory, ignore_errors=True)
             raise
         return self.trial
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """An epoch that is to be written, which no later training step changes.
+
+    Attributes:
+        event: The epoch.
+        history: Bytes of history up to it.
+        answers: Bytes of predictions up to it.
+        seconds: Seconds of training up to it.
+    """
+
+    event: EpochFinished
+    history: int
+    answers: int
+    seconds: float
 
 
 def _copied(event: EpochFinished) -> EpochFinished:

@@ -8,7 +8,7 @@ stopped or killed, often one that another writer wants too, or is killed itself.
 being trained to pause, go on, finish or stop. Each console shows the history; twice a second its help is opened or
 closed by a key. At the end
 
-- every epoch that a command told of must be in its trial's history, with the same figures, and no line damaged;
+- every epoch that a command called saved must be in its trial's history, with the same figures, and no line damaged;
 - no epoch of a trial may have been told twice: a second owner would have trained it again;
 - no console may have taken longer than a second to answer a key.
 
@@ -107,14 +107,18 @@ def _run(home: Path, arguments: list[str], until: float, is_killed: bool, seen: 
     end = process.kill if is_killed else process.terminate
     timer = threading.Timer(max(until - time.monotonic(), 0.1), end)
     timer.start()
-    trial = ""
+    trial, trained = "", {}
     assert process.stdout is not None and process.stderr is not None
     for line in process.stdout:
         with contextlib.suppress(ValueError):  # cut off where it was killed
             values = json.loads(line)
             trial = values.get("trial", trial)
             if values["event"] == "epoch":
-                seen.tell(trial, values["epoch"], (values["train_cost"], values["test_cost"]))
+                trained[values["epoch"]] = (values["train_cost"], values["test_cost"])
+            elif values["event"] in ("saved", "finished"):
+                for epoch, figures in trained.items():
+                    seen.tell(trial, epoch, figures)
+                trained = {}
             elif values["event"] == "not saved":
                 seen.complain(f"{trial}: {values['reason']}")
     errors = process.stderr.read()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import core.trials.saver
 from core.data.dataset import Dataset
 from core.session import train
 from core.settings import change_settings
 from tests.faults.fork import forked
 from tests.faults.points import Ground, go_on
-from tests.faults.scenes import SETTINGS, Scene, copied, finish
+from tests.faults.scenes import AHEAD, SETTINGS, Scene, copied, finish
 
 EPOCHS = 30
 _LONGER = change_settings(SETTINGS, {"training.epochs": EPOCHS, "training.batch_size": 200})
@@ -20,7 +23,7 @@ _LONGER = change_settings(SETTINGS, {"training.epochs": EPOCHS, "training.batch_
 def kill_at_random(count: int, seed: int, data: Dataset, place: Path) -> int:
     """Kill so many trainings; print a line, return how many of them could not go on as if they had not been killed."""
     begin = time.monotonic()
-    scene = Scene("random", EPOCHS, lambda home, data: None, lambda home, data: train(_LONGER, data, home=home))  # noqa: ARG005
+    scene = Scene("random", EPOCHS, lambda home, data: None, _begin)  # noqa: ARG005
     ground = Ground(scene, data, place / scene.name)
     source = random.Random(seed)
     lasted = _lasts(ground)
@@ -47,6 +50,11 @@ def kill_at_random(count: int, seed: int, data: Dataset, place: Path) -> int:
         flush=True,
     )
     return failures
+
+
+def _begin(home: Path, data: Dataset) -> Iterator[Any]:
+    core.trials.saver.AHEAD = AHEAD
+    return train(_LONGER, data, home=home)
 
 
 def _lasts(ground: Ground) -> float:

@@ -15,6 +15,7 @@ import torch
 
 import core.machine
 import core.trainer
+import core.trials.saver
 import core.trials.writer
 from core.continuation import branch, resume
 from core.control import Control
@@ -26,6 +27,7 @@ from core.trials.history import epoch_line
 from core.trials.store import list_trials
 from core.trials.trial import HISTORY, PREDICTIONS, Trial
 
+AHEAD = core.trials.saver.AHEAD
 EPOCHS = 3
 SETTINGS = change_settings(
     Settings(),
@@ -70,6 +72,7 @@ def digits() -> Dataset:
     # every step is told, and every time written to live.json: how many calls there are must not depend on the time
     core.trainer.REPORT_EVERY = 0.0
     core.trials.writer._LIVE_EVERY = 0.0
+    core.trials.saver.AHEAD = 0.0  # an epoch is saved before the next one begins: the calls have one order
     data = load_data(DataSettings())
     torch.set_num_threads(1)  # a forked child has none of its parent's threads
     with tempfile.TemporaryDirectory() as place:  # what a training imports and compiles is done once, not in each child

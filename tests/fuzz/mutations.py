@@ -187,7 +187,9 @@ def _damage_inside(draw: Draw, value: Any) -> Any:
             value *= draw.choice((2, 100))
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and draw.random() < 0.4:
-        return draw.choice((value + 1, -value, value * 1e6, str(value), float(value), [value]))
+        huge = isinstance(value, int) and abs(value) > 2**1000  # no float can be so large
+        scaled = (str(value),) if huge else (value * 1e6, float(value), str(value))
+        return draw.choice((value + 1, -value, *scaled, [value]))
     return odd_value(draw)
 
 
@@ -257,7 +259,10 @@ def damaged_safetensors(draw: Draw, content: bytes) -> bytes:
     if draw.random() < 0.3:
         return damaged_bytes(draw, content)
     length = int.from_bytes(content[:8], "little")
-    header, tensors = json.loads(content[8 : 8 + length]), content[8 + length :]
+    try:
+        header, tensors = json.loads(content[8 : 8 + length]), content[8 + length :]
+    except ValueError:  # damaged before
+        return damaged_bytes(draw, content)
     names = [name for name in header if name != "__metadata__"]
     way = draw.random()
     if way < 0.5 and names:

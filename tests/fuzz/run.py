@@ -89,7 +89,8 @@ def run_reader(name: str, seeds: Seeds, seed: int, inputs: range, scratch: Path,
         if verdict not in ("refused", "accepted"):
             kept = keep / f"{name}-{number}"
             if len(tally.failures) < 20:
-                shutil.copytree(scratch, kept, dirs_exist_ok=True, symlinks=True)
+                with contextlib.suppress(shutil.Error):  # a pipe cannot be copied
+                    shutil.copytree(scratch, kept, dirs_exist_ok=True, symlinks=True)
             tally.failures.append(f"{name} {number}: {verdict} ({kept})")
     return tally
 

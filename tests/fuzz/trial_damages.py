@@ -20,7 +20,11 @@ from tests.fuzz.mutations import (
 
 
 def json_damage(draw: Draw, content: bytes) -> bytes:
-    return json_text(draw, damaged_value(draw, json.loads(content)))
+    try:
+        value = json.loads(content)
+    except ValueError:  # damaged before
+        return damaged_bytes(draw, content)
+    return json_text(draw, damaged_value(draw, value))
 
 
 def history_damage(draw: Draw, content: bytes) -> bytes:
