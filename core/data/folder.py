@@ -175,9 +175,8 @@ def decode_folder(
     found = _decode_all(files, target, channels, shape, on_progress)
     if not found.sizes:
         position, reason = min(found.broken)
-        raise DataError(
-            f"none of the {len(files):,} images can be read; {printable(listing.files[position], 120)}: {printable(reason, 80)}"
-        )
+        named = f"{printable(listing.files[position], 120)}: {printable(reason, 80)}"
+        raise DataError(f"none of the {len(files):,} images can be read; {named}")
     right = (3 if found.colored else 1, size or most_common_size(found) or shape)
     if right != (channels, shape):  # the sample did not tell what most images are like
         channels, shape = right

@@ -12,6 +12,7 @@ from core.data.catalog import KNOWN_SETS, DataShape, ImageShape
 from core.data.folder import Listing, OnProgress, ignore, inspect_sample, list_folder, most_common_size
 from core.errors import DataError
 from core.settings import parse_image_size
+from core.text import printable
 
 _MNIST = tuple(f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 DOWNLOADED_FILES = {
@@ -161,9 +162,8 @@ def _sampled_shape(listing: Listing, image_size: str) -> tuple[ImageShape, int, 
     size = most_common_size(found)
     if size is None:
         _, reason = found.broken[0]
-        raise DataError(
-            f"none of {inspected:,} images looked at can be read; {printable(listing.files[0], 120)}: {printable(reason, 80)}"
-        )
+        named = f"{printable(listing.files[0], 120)}: {printable(reason, 80)}"
+        raise DataError(f"none of {inspected:,} images looked at can be read; {named}")
     return ImageShape(3 if found.colored else 1, *(parse_image_size(image_size) or size)), inspected, len(found.broken)
 
 
