@@ -319,3 +319,12 @@ def test_a_png_that_claims_a_chunk_of_gigabytes_takes_no_memory_for_it(tmp_path:
     assert tracemalloc.get_traced_memory()[1] < 10_000_000
     tracemalloc.stop()
     assert [reason for _, reason in found.broken if "Memory" in reason] == []
+
+
+def test_a_folder_that_cannot_fit_into_memory_is_refused_before_it_is_decoded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.data.folder.psutil.virtual_memory", lambda: SimpleNamespace(available=1_000))
+    monkeypatch.setattr("core.data.folder.decode_into", pytest.fail)
+    with pytest.raises(DataError, match="18 images of 8x8 pixels take .* choose a smaller image size"):
+        load_data(DataSettings(source=str(folder)))

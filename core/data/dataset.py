@@ -14,10 +14,11 @@ from torch import Tensor
 
 from core.data.cache import ARRAYS, Arrays, cached_arrays, folder_key
 from core.data.catalog import KNOWN_SETS, DataShape, ImageShape
-from core.data.folder import Listing, OnProgress, broken_message, decode_folder, ignore, list_folder
+from core.data.folder import Listing, OnProgress, broken_message, decode_folder, ignore, list_folder, make_array
 from core.errors import DataError
 from core.settings import DataSettings, parse_image_size
 
+_COPIED_AT_ONCE = 1_000  # images
 _DIGIT_MAX = 16  # scikit-learn's digits have the values 0 to 16
 
 
@@ -164,21 +165,33 @@ def _divide(listing: Listing, broken: tuple[tuple[int, str], ...], target: Path)
     good = np.ones(len(listing.files), dtype=bool)
     good[[at for at, _ in broken]] = False
     labels = np.asarray(listing.labels, dtype=np.int64)
-    everything = np.load(target / "all.npy", mmap_mode="r", allow_pickle=False)
-    arrays = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for part, where in (("train", slice(None, listing.train)), ("test", slice(listing.train, None))):
-        arrays[f"{part}_images"] = everything[where][good[where]]
-        arrays[f"{part}_labels"] = labels[where][good[where]]
-        if not len(arrays[f"{part}_labels"]):
+        positions = np.flatnonzero(good[where]) + (where.start or 0)
+        if not len(positions):
             raise DataError(f"{broken_message(listing, broken)}; no {part} image is left")
+        arrays[f"{part}_labels"] = labels[positions]
+        arrays[f"{part}_images"] = _rows(target / "all.npy", positions, target / f"{part}_images.npy")
     missing = set(range(len(listing.classes))) - set(arrays["train_labels"].tolist())
     if missing:
         raise DataError(f"{broken_message(listing, broken)}; no image of {listing.classes[min(missing)]} is left")
-    del everything
     (target / "all.npy").unlink()
-    _save(target, arrays)
+    _save(target, {name: array for name, array in arrays.items() if name.endswith("labels")})
     fingerprint = _fingerprint(arrays, listing.classes)
     return {"classes": listing.classes, "fingerprint": fingerprint, "broken": broken}
+
+
+def _rows(source: Path, positions: NDArray[np.intp], target: Path) -> NDArray[np.uint8]:
+    """Copy rows of one `.npy` file to another, some at a time; return them, mapped."""
+    rows = np.load(source, mmap_mode="r", allow_pickle=False)
+    make_array(target, (len(positions), *rows.shape[1:]))
+    copied = np.load(target, mmap_mode="r+", allow_pickle=False)
+    for start in range(0, len(positions), _COPIED_AT_ONCE):
+        part = slice(start, start + _COPIED_AT_ONCE)
+        copied[part] = rows[positions[part]]
+    copied.flush()
+    mapped: NDArray[np.uint8] = copied
+    return mapped
 
 
 def _save(target: Path, arrays: Arrays) -> None:

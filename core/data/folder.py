@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import psutil
 from joblib.externals.loky import get_reusable_executor
 
 from core.data.decode import SUFFIXES, Decoded, decode_into, inspect_files
@@ -165,13 +167,14 @@ def decode_folder(
         on_progress: Told after every few hundred images.
 
     Raises:
-        DataError: No image of the folder can be read.
+        DataError: No image of the folder can be read, or all of them do not fit into memory.
         OSError: The target cannot be written.
     """
     files = [str(listing.root / file) for file in listing.files]
     guess = inspect_sample(listing)
     channels = 3 if guess.colored else 1
     shape = size or most_common_size(guess) or (1, 1)
+    _refuse_too_much(len(files), channels, shape)
     found = _decode_all(files, target, channels, shape, on_progress)
     if not found.sizes:
         position, reason = min(found.broken)
@@ -180,6 +183,7 @@ def decode_folder(
     right = (3 if found.colored else 1, size or most_common_size(found) or shape)
     if right != (channels, shape):  # the sample did not tell what most images are like
         channels, shape = right
+        _refuse_too_much(len(files), channels, shape)
         found = _decode_all(files, target, channels, shape, on_progress)
     return DecodedFolder((len(files), channels, *shape), tuple(sorted(found.broken)))
 
@@ -202,10 +206,20 @@ def most_common_size(found: Decoded) -> tuple[int, int] | None:
     return max(found.sizes, key=lambda size: (found.sizes[size], size), default=None)
 
 
+def _refuse_too_much(count: int, channels: int, size: tuple[int, int]) -> None:
+    """Refuse, before hours of decoding, what could not be trained on afterwards."""
+    needed, there = count * channels * math.prod(size), psutil.virtual_memory().available
+    if needed > there:
+        raise DataError(
+            f"{count:,} images of {size[0]}x{size[1]} pixels take {needed / 1e9:,.1f} GB of memory, and only "
+            f"{there / 1e9:,.1f} GB are free; choose a smaller image size (data.image_size)"
+        )
+
+
 def _decode_all(
     files: list[str], target: Path, channels: int, size: tuple[int, int], on_progress: OnProgress
 ) -> Decoded:
-    _make_array(target, (len(files), channels, *size))
+    make_array(target, (len(files), channels, *size))
     chunks = [(files[start : start + CHUNK], start) for start in range(0, len(files), CHUNK)]
     found = Decoded()
     done = 0
@@ -236,7 +250,12 @@ def _results(
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
-def _make_array(target: Path, shape: tuple[int, ...]) -> None:
+def make_array(target: Path, shape: tuple[int, ...]) -> None:
+    """Make a `.npy` file of bytes, all zero, that can be mapped and written to.
+
+    Raises:
+        OSError: There is no room for it.
+    """
     array = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
     del array
     with target.open("r+b") as file:  # writing to a mapped file on a full disk would kill the process

@@ -135,8 +135,11 @@ def median(values: Sequence[float]) -> float:
 
 def running_median(values: Sequence[float], width: int = 5) -> list[float]:
     """Return the median around each value; at the ends, of what is there."""
-    half = width // 2
-    return [median(values[max(at - half, 0) : at + half + 1]) for at in range(len(values))]
+    half, count = width // 2, len(values)
+    inside = [sorted(values[at : at + width])[half] for at in range(count - width + 1)]  # spelled out: nearly all
+    ends = [*range(half), *range(count - half, count)] if inside else range(count)
+    medians = [median(values[max(at - half, 0) : at + half + 1]) for at in ends]
+    return [*medians[:half], *inside, *medians[half:]] if inside else medians
 
 
 def noise(values: Sequence[float]) -> float:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
 from typing import ClassVar, cast
 
-from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual import events, on
 from textual.binding import BindingType
@@ -24,8 +22,9 @@ from textual.worker import Worker, WorkerState
 from tui.actions import BY_ID, bindings
 from tui.plot.curves import Run
 from tui.plot.drawing import Drawing, Plan, drawing_of
-from tui.plot.figure import ROLES, Picture, with_crosshair
+from tui.plot.figure import ROLES, with_crosshair
 from tui.plot.reading import legend, packed, readout, title
+from tui.plot.strips import strips_of
 from tui.plot.view import SMOOTHINGS, View
 
 _WORDS = ("title", "quiet", "best", "crosshair", "better", "worse", "same")
@@ -386,24 +385,6 @@ class CurvesPlot(Widget, can_focus=True):
         """Move the window to later epochs."""
         event.stop()
         self.action_pan(1)
-
-
-def strips_of(picture: Picture, styles: Mapping[str, RichStyle], base: RichStyle, width: int) -> list[Strip]:
-    """Return a drawing as lines of the screen.
-
-    Args:
-        picture: The drawing.
-        styles: The style of each role.
-        base: The style of the background.
-        width: Columns of a line.
-    """
-    styles = {**styles, "": base, "cursor": base + RichStyle(reverse=True)}
-    strips = []
-    for characters, roles in zip(picture.characters, picture.roles, strict=True):
-        runs = groupby(zip(characters, roles, strict=True), key=lambda cell: cell[1])
-        segments = [Segment("".join(cell[0] for cell in cells), styles[role]) for role, cells in runs]
-        strips.append(Strip(segments).adjust_cell_length(width, base))
-    return strips
 
 
 def _is_same(before: Run, run: Run) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -22,7 +22,7 @@ from tui.draft import Draft, suggested
 from tui.plot.view import View
 from tui.plot.widget import CurvesPlot
 from tui.safe import safe
-from tui.screens.page import Page
+from tui.screens.panels import LEFT, PanelPage
 from tui.widgets.architecture import ArchitectureTable
 from tui.widgets.detail import Detail
 from tui.widgets.form import Form
@@ -35,14 +35,11 @@ from tui.widgets.trial_view import TrialView
 if TYPE_CHECKING:
     from tui.app import TrialbookApp
 
-BESIDE = (108, 30)
-"""Columns and rows from which panels stand beside each other; below, one of them is shown at a time."""
 _LOOKS_PER_SECOND = 5
-_LEFT = ("architecture", "training")
 _RUNNING_ACTIONS = ("pause", "finish", "stop")
 
 
-class Workbench(Page):
+class Workbench(PanelPage):
     """The first screen and the one that everything returns to."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("workbench")]
@@ -57,18 +54,11 @@ class Workbench(Page):
     Workbench #figures { height: auto; max-height: 45%; min-height: 4; }
     Workbench.-tall DiagnosisLine { height: 2; }
     Workbench Network { margin: 1 1 0 1; }
-    Workbench.-single PanelTabs { display: block; }
-    Workbench.-single Panel { display: none; border: none; }
-    Workbench.-single Panel.-current { display: block; }
     Workbench.-single #architecture, Workbench.-single #figures { height: 1fr; max-height: 100%; }
-    Workbench.-single #left, Workbench.-single #right { width: 1fr; }
-    Workbench.-single #left.-away, Workbench.-single #right.-away { display: none; }
     Workbench.-single #architecture Scroller { height: 1fr; }
     Workbench.-single #figures FiguresScroller { height: 1fr; }
     """
 
-    panel: reactive[str] = reactive("architecture")
-    alone: reactive[bool] = reactive(False)
     data_problem: reactive[str] = reactive("")
     shape: reactive[DataShape | None] = reactive(None)
 
@@ -111,7 +101,7 @@ class Workbench(Page):
 
     def layout_state(self) -> dict[str, Any]:
         """Return what of the layout comes back at the next start, as JSON values."""
-        cursors = {name: self.query_one(f"#{name}").query_one(Form).cursor for name in _LEFT}
+        cursors = {name: self.query_one(f"#{name}").query_one(Form).cursor for name in LEFT}
         view = self.query_one(CurvesPlot).view.to_dict()
         return {"panel": self.panel, "alone": self.alone, "cursors": cursors, "view": view}
 
@@ -119,7 +109,7 @@ class Workbench(Page):
         """Take over a layout; the file that it comes from may hold anything."""
         self.alone = state.get("alone") is True
         cursors = state.get("cursors")
-        for name in _LEFT:
+        for name in LEFT:
             form = self.query_one(f"#{name}").query_one(Form)
             cursor = cursors.get(name) if isinstance(cursors, dict) else None
             if any(cell.path == cursor for cell in form.cells):
@@ -129,25 +119,8 @@ class Workbench(Page):
         panel = state.get("panel")
         self.action_show_panel(panel if isinstance(panel, str) and panel in PANELS else "architecture")
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Put the panels beside each other, or behind each other."""
-        self._arrange(event.size.width, event.size.height)
-        if self.is_mounted and self.focused is None:  # nothing was left to have it while the terminal was too small
-            self.call_after_refresh(self._content_of(self.panel).focus)
-
-    # panels
-
-    def _arrange(self, width: int, height: int) -> None:
-        single = self.alone or width < BESIDE[0] or height < BESIDE[1]
-        self.set_class(single, "-single")
-        for name in PANELS:
-            self.query_one(f"#{name}").set_class(name == self.panel, "-current")
-        on_left = self.panel in _LEFT
-        self.query_one("#left").set_class(not on_left, "-away")
-        self.query_one("#right").set_class(on_left, "-away")
-        self.query_one(PanelTabs).active = self.panel
-
-    def _content_of(self, panel: str) -> Widget:
+    def content_of(self, panel: str) -> Widget:
+        """Return what has the focus in a panel."""
         kinds: dict[str, type[Widget]] = {
             "architecture": ArchitectureTable,
             "training": SettingsForm,
@@ -156,46 +129,9 @@ class Workbench(Page):
         }
         return self.query_one(kinds[panel])
 
-    def watch_panel(self) -> None:
-        """Show the panel that is gone to."""
-        if self.is_mounted:
-            self._arrange(*self.size)
-            self.console.state_changed()
-
-    def watch_alone(self) -> None:
-        """Give the panel the screen, or give it back."""
-        self.watch_panel()
-
-    def action_show_panel(self, name: str) -> None:
-        """Go to a panel."""
-        self.panel = name
-        self._content_of(name).focus(scroll_visible=False)
-
-    def action_next_panel(self) -> None:
-        """Go to the next panel."""
-        self._step_panel(1)
-
-    def action_previous_panel(self) -> None:
-        """Go to the panel before."""
-        self._step_panel(-1)
-
-    def _step_panel(self, by: int) -> None:
-        names = list(PANELS)
-        self.action_show_panel(names[(names.index(self.panel) + by) % len(names)])
-
-    def action_maximize(self) -> None:
-        """Give the panel the whole screen, or give it back."""
-        self.alone = not self.alone
-
-    def action_back(self) -> None:
-        """Give a maximized panel's room back; there is no screen behind this one."""
-        self.alone = False
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Note which panel has the focus, also when the mouse gave it."""
-        panel = next((node for node in event.widget.ancestors_with_self if isinstance(node, Panel)), None)
-        if panel is not None and panel.id:
-            self.panel = panel.id
+    def layout_changed(self) -> None:
+        """Let the layout be written, to come back at the next start."""
+        self.console.state_changed()
 
     # the draft
 
@@ -436,14 +372,14 @@ class Workbench(Page):
 
     def _go_to_field(self, *paths: str) -> None:
         """Go to the first of these fields that a form has."""
-        for name in _LEFT:
+        for name in LEFT:
             form = self.query_one(f"#{name}").query_one(Form)
             found = next((cell.path for cell in form.cells if cell.path in paths), None)
             if found is not None:
                 self.action_show_panel(name)
                 form.cursor = found
                 return
-        self.action_show_panel(_LEFT[0])
+        self.action_show_panel(LEFT[0])
 
     def action_diagnoses(self) -> None:
         """Show all that the rules read off the curves, with their numbers."""

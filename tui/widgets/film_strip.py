@@ -19,7 +19,7 @@ from textual.worker import Worker, WorkerState
 from tui.actions import bindings
 from tui.plot.curves import Curve
 from tui.plot.figure import Picture, draw, mark_best, with_crosshair
-from tui.plot.widget import strips_of
+from tui.plot.strips import strips_of
 
 _SMALLEST = (10, 3)
 _ROLES = ("axis", "test", "crosshair", "best")
