@@ -84,6 +84,7 @@ def _version(package: str) -> str | None:
 
 
 def processor_name() -> str:
+    """Return the processor's name, or its kind where the system does not tell more."""
     try:
         lines = _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from core.averaging import AveragedWeights
 from core.control import Control
-from core.data.batches import TrainingBatches, split_validation
+from core.data.batches import Plan, TrainingBatches, split_validation
 from core.data.catalog import class_type
 from core.data.dataset import Dataset, ImageSet
 from core.data.normalize import make_normalizer
@@ -31,6 +31,7 @@ from core.early_stopping import best_epoch, epochs_without_improvement
 from core.epoch import Epoch
 from core.errors import DivergedError, StateError, TrainingError
 from core.events import BestBy, EpochFinished, Outcome, Paused, Progress, Resumed, Status, TrainerEvent
+from core.graphs import StepGraphs
 from core.inference import DeadUnits, cross_entropies, logits_of, mean_of_batch_means
 from core.model import Mlp
 from core.optimizer import PenalizedOptimizer
@@ -91,6 +92,7 @@ class Trainer:
         self.optimizer = PenalizedOptimizer(self.model, training)
         self.best_by: BestBy = "test cost" if self._validation is None else "validation cost"
         self._sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # what `step` returns
+        self._graphs: StepGraphs | None = None
 
     @property
     def evaluated(self) -> Mlp:
@@ -206,11 +208,14 @@ class Trainer:
         """Train all batches of an epoch; return the last learning rate, or None if it was stopped."""
         training = self.settings.training
         steps = len(self.batches)
-        self._sums.zero_()
+        plan = self.batches.plan(epoch)
         self.model.train()
+        if self.device.type == "cuda":
+            self._capture(plan)
+        self._sums.zero_()
         self.model.start_epoch(training.seed, epoch, self.device)
         learning_rate, images, reported = 0.0, 0, time.monotonic()
-        for step, (inputs, targets) in enumerate(self.batches.epoch(epoch)):
+        for step, part in enumerate(plan.batches(training.batch_size)):
             if control.paused:
                 with clock.halted():
                     yield Paused(epoch, step)
@@ -220,8 +225,12 @@ class Trainer:
             if control.stopping:
                 return None
             learning_rate = learning_rate_at(training, (epoch - 1) * steps + step, steps)
-            self._sums += self.step(inputs, targets, learning_rate)
-            images += len(targets)
+            share = self.averaged.next_share() if self.averaged is not None else 0.0
+            if self._graphs is None:
+                self._sum_step(part, learning_rate, share)
+            else:
+                self._graphs.step(part, learning_rate, share)
+            images += len(part)
             now = time.monotonic()
             if now - reported >= REPORT_EVERY:
                 reported = now
@@ -230,13 +239,32 @@ class Trainer:
                 yield Progress(epoch, step + 1, steps, cost, images / clock.seconds(), learning_rate)
         return learning_rate
 
-    def step(self, inputs: Tensor, targets: Tensor, learning_rate: float) -> Tensor:
+    def _capture(self, plan: Plan) -> None:
+        """Make CUDA graphs of the steps, where there are none yet."""
+        if self._graphs is None:
+            generator = self.model.dropout_generator(self.device)
+            self._graphs = StepGraphs(self._sum_step, self._changed, generator, self.device)
+        self._graphs.prepare(plan.batches(self.settings.training.batch_size))
+
+    def _changed(self) -> list[Tensor]:
+        """Return all living tensors that a step changes, as far as they are there already."""
+        averages = [] if self.averaged is None else list(self.averaged.model.state_dict().values())
+        return [self._sums, *self.model.state_dict().values(), *self.optimizer.remembered(), *averages]
+
+    def _sum_step(self, part: Plan, learning_rate: float | Tensor, share: float | Tensor) -> None:
+        """Make a batch and train on it, adding up what `step` returns."""
+        self._sums += self.step(*self.batches.make(part), learning_rate, share)
+
+    def step(
+        self, inputs: Tensor, targets: Tensor, learning_rate: float | Tensor, share: float | Tensor = 0.0
+    ) -> Tensor:
         """Change the weights, and their average where there is one, by one batch.
 
         Args:
             inputs: (m, values), float32.
             targets: Labels (m,), int64, or the classes' shares (m, classes), float32.
-            learning_rate: The step's learning rate.
+            learning_rate: The step's learning rate; as a tensor () on the device, it is read there in every step.
+            share: The share of the new weights in their average, as `AveragedWeights.update` takes it.
 
         Returns:
             Cost, cross-entropy (its part without the penalty) and number of right answers, (3,) float64, on the device
@@ -252,7 +280,7 @@ class Trainer:
         cost = value + self.optimizer.penalty(len(targets))
         self.optimizer.step(len(targets), learning_rate)
         if self.averaged is not None:
-            self.averaged.update()
+            self.averaged.update(share)
         labels = targets if targets.dim() == 1 else targets.argmax(1)
         right = (logits.detach().argmax(1) == labels).sum()
         return torch.stack((cost.double(), value.double(), right.double()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -36,6 +37,43 @@ def split_validation(labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
             "validate on; choose another part, or 0"
         ) from error
     return torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(aside))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an epoch, or one batch of it, is made of: image by image, in order, on the device.
+
+    Attributes:
+        positions: Positions in the training set (m,), int64.
+        shifts: Rows and columns by which each image is shifted before it is cut (m, 2), int64; None: by none.
+        flips: Whether each is mirrored (m,), bool; None: none is.
+        shares: Each image's own share in its mixture (m,), float32; None: there are no mixtures.
+    """
+
+    positions: Tensor
+    shifts: Tensor | None
+    flips: Tensor | None
+    shares: Tensor | None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.positions)
+
+    def batches(self, batch_size: int) -> Iterator[Plan]:
+        """Yield the plans of its batches, of which the last may be smaller than the others."""
+        for start in range(0, len(self), batch_size):
+            part = slice(start, start + batch_size)
+            others = (None if each is None else each[part] for each in (self.shifts, self.flips, self.shares))
+            yield Plan(self.positions[part], *others)
+
+    def copy(self) -> Plan:
+        """Return the same in memory of its own."""
+        others = (None if each is None else each.clone() for each in (self.shifts, self.flips, self.shares))
+        return Plan(self.positions.clone(), *others)
+
+    def tensors(self) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+        """Return all that it is made of."""
+        return self.positions, self.shifts, self.flips, self.shares
 
 
 class TrainingBatches:
@@ -76,25 +114,29 @@ class TrainingBatches:
         return math.ceil(self.images / self._batch_size)
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield inputs and targets for each batch of the epoch, counted from 1.
+        """Yield what `make` returns for each batch of the epoch, counted from 1."""
+        return map(self.make, self.plan(number).batches(self._batch_size))
+
+    def plan(self, number: int) -> Plan:
+        """Return what the epoch, counted from 1, is made of."""
+        order = torch.randperm(self.images, generator=seed_generator(torch.Generator(), self._seed, number, "order"))
+        positions = order if self._kept is None else self._kept[order]
+        shifts, flips = self._augmentation(number)
+        return Plan(positions.to(self._images.device), shifts, flips, self._shares(number))
+
+    def make(self, part: Plan) -> tuple[Tensor, Tensor]:
+        """Return a batch's inputs and targets.
 
         Inputs are (m, values) float32. Targets are labels (m,) int64 or, with mixup, the classes' shares (m, classes)
         float32, of which the image's own class has the largest unless both are of one class.
         """
-        order = torch.randperm(self.images, generator=seed_generator(torch.Generator(), self._seed, number, "order"))
-        positions = order if self._kept is None else self._kept[order]
-        positions = positions.to(self._images.device)
-        shifts, flips = self._augmentation(number)
-        shares = self._shares(number)
-        for start in range(0, self.images, self._batch_size):
-            batch = slice(start, start + self._batch_size)
-            images = self._images.index_select(0, positions[batch])
-            if shifts is not None:
-                images = crop(images, shifts[batch], self._settings.crop_padding)
-            if flips is not None:
-                images = torch.where(flips[batch, None, None, None], images.flip(-1), images)
-            inputs, labels = self._normalize(images), self._labels.index_select(0, positions[batch])
-            yield (inputs, labels) if shares is None else mix(inputs, labels, shares[batch], self._classes)
+        images = self._images.index_select(0, part.positions)
+        if part.shifts is not None:
+            images = crop(images, part.shifts, self._settings.crop_padding)
+        if part.flips is not None:
+            images = torch.where(part.flips[:, None, None, None], images.flip(-1), images)
+        inputs, labels = self._normalize(images), self._labels.index_select(0, part.positions)
+        return (inputs, labels) if part.shares is None else mix(inputs, labels, part.shares, self._classes)
 
     def _shares(self, epoch: int) -> Tensor | None:
         """Return each image's own share (N,) in its mixture, from a half to 1, by position in the order; None if off.

@@ -17,6 +17,7 @@ here; the table shows medians. What is measured:
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -32,7 +33,6 @@ import torch
 
 from core.control import Control
 from core.data.dataset import Dataset, load_data
-from core.device import device_name
 from core.events import EpochFinished
 from core.machine import processor_name
 from core.presets import preset
@@ -117,7 +117,7 @@ def products(settings: Settings, dtype: torch.dtype) -> Callable[[], None]:
                 torch.randn(after, before).to(dtype),
                 torch.randn(size, after).to(dtype),
             )
-            for before, after in zip(widths, widths[1:], strict=False)
+            for before, after in itertools.pairwise(widths)
         ]
         for size in set(sizes)
     }
@@ -215,9 +215,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, help="a folder of images to decode")
     options = parser.parse_args()
-    print(
-        f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {device_name(torch.device('cpu'))}"
-    )
+    print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as place:
         os.environ["XDG_CACHE_HOME"] = str(Path(place) / "cache")
         subprocess.run([sys.executable, "-c", MAKE_IMAGES], cwd=ROOT, check=True)
@@ -234,11 +232,9 @@ def main() -> None:
         saved, unsaved = middle["float32: whole"], middle["float32, unsaved"]
         print(f"saving every epoch: {saved:.2f} s with, {unsaved:.2f} s without ({saved / unsaved - 1:+.1%})")
         told = [fresh(dict(os.environ)) for _ in range(options.rounds)]
-        print(
-            f"from the cache, a fresh process: images there after {statistics.median(each['loaded'] for each in told):.2f} s, "
-            f"first steps after {statistics.median(each['first step'] for each in told):.2f} s, "
-            f"peak memory {max(each['peak'] for each in told) / 1e9:.2f} GB"
-        )
+        loaded, first = (statistics.median(each[name] for each in told) for name in ("loaded", "first step"))
+        print(f"from the cache, a fresh process: images there after {loaded:.2f} s, first steps after {first:.2f} s")
+        print(f"peak memory of an epoch: {max(each['peak'] for each in told) / 1e9:.2f} GB")
         if options.data:
             source = DataSettings(source=str(options.data))
             first, again = timed(lambda: load_data(source)), timed(lambda: load_data(source))
