@@ -32,6 +32,7 @@ from core.epoch import Epoch
 from core.errors import DivergedError, StateError, TrainingError
 from core.events import BestBy, EpochFinished, Outcome, Paused, Progress, Resumed, Status, TrainerEvent
 from core.graphs import StepGraphs
+from core.heap import freed_memory_kept
 from core.inference import DeadUnits, cross_entropies, logits_of, mean_of_batch_means
 from core.model import Mlp
 from core.optimizer import PenalizedOptimizer
@@ -147,6 +148,10 @@ class Trainer:
             DivergedError: The cost or a weight became NaN or infinite; the epoch that did it is not yielded.
             TrainingError: Memory ran out.
         """
+        with freed_memory_kept():
+            return (yield from self._epochs(control))
+
+    def _epochs(self, control: Control) -> Generator[TrainerEvent, None, Outcome]:
         training = self.settings.training
         first = len(self.history) + 1
         for epoch in range(first, training.epochs + 1):
