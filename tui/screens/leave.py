@@ -95,6 +95,8 @@ class EpochsDialog(Dialog):
 class BranchDialog(Dialog):
     """Asks at which epoch of the parent the new trial branches off; answers "last", "best" or None."""
 
+    DEFAULT_CSS = "BranchDialog Label { width: 1fr; color: $text-muted; }"
+
     def __init__(self, last: int, best: int) -> None:
         """Ask, telling the numbers of the last and the best epoch."""
         super().__init__()
@@ -104,7 +106,7 @@ class BranchDialog(Dialog):
         """Compose the box."""
         with Vertical(classes="dialog") as box:
             box.border_title = "Branch off the parent"
-            yield Label("Its weights and curves up to an epoch, and the settings of the forms from then on")
+            yield Label("Its weights and curves up to an epoch, the forms' settings from then on")
             yield OptionList(
                 *(Option(f"after its {name} epoch, {epoch:,}", id=name) for name, epoch in self._epochs.items()),
                 compact=True,
