@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -38,10 +40,51 @@ def split_validation(labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(aside))
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an epoch, or one batch of it, is made of: image by image, in order, on the device.
+
+    Attributes:
+        positions: Positions in the training set (m,), int64.
+        shifts: Rows and columns by which each image is shifted before it is cut (m, 2), int64; None: by none.
+        flips: Whether each is mirrored (m,), bool; None: none is.
+        shares: Each image's own share in its mixture (m,), float32; None: there are no mixtures.
+    """
+
+    positions: Tensor
+    shifts: Tensor | None
+    flips: Tensor | None
+    shares: Tensor | None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.positions)
+
+    def batches(self, batch_size: int) -> Iterator[Plan]:
+        """Yield the plans of its batches, of which the last may be smaller than the others."""
+        for start in range(0, len(self), batch_size):
+            part = slice(start, start + batch_size)
+            others = (None if each is None else each[part] for each in (self.shifts, self.flips, self.shares))
+            yield Plan(self.positions[part], *others)
+
+    def copy(self) -> Plan:
+        """Return the same in memory of its own."""
+        others = (None if each is None else each.clone() for each in (self.shifts, self.flips, self.shares))
+        return Plan(self.positions.clone(), *others)
+
+    def tensors(self) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+        """Return all that it is made of."""
+        return self.positions, self.shifts, self.flips, self.shares
+
+
 class TrainingBatches:
     """The training set on the device, and its batches in the order of any epoch.
 
     The order and the augmentation of an epoch depend on the seed and the epoch's number alone, on every device.
+
+    Attributes:
+        images: Number of images in an epoch.
+        classes: Number of classes.
     """
 
     def __init__(
@@ -66,7 +109,7 @@ class TrainingBatches:
         self._kept = kept
         self._settings = settings.data
         self._normalize = normalize
-        self._classes = len(data.classes)
+        self.classes = len(data.classes)
         self._batch_size = settings.training.batch_size
         self._seed = settings.training.seed
         self.images = len(data.train) if kept is None else len(kept)
@@ -75,26 +118,36 @@ class TrainingBatches:
         """Return the number of batches in an epoch."""
         return math.ceil(self.images / self._batch_size)
 
+    def reseeded(self, seed: int) -> TrainingBatches:
+        """Return the same images in the orders, and with the augmentation, of another seed."""
+        other = copy.copy(self)
+        other._seed = seed
+        return other
+
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield inputs and targets for each batch of the epoch, counted from 1.
+        """Yield what `make` returns for each batch of the epoch, counted from 1."""
+        return map(self.make, self.plan(number).batches(self._batch_size))
+
+    def plan(self, number: int) -> Plan:
+        """Return what the epoch, counted from 1, is made of."""
+        order = torch.randperm(self.images, generator=seed_generator(torch.Generator(), self._seed, number, "order"))
+        positions = order if self._kept is None else self._kept[order]
+        shifts, flips = self._augmentation(number)
+        return Plan(positions.to(self._images.device), shifts, flips, self._shares(number))
+
+    def make(self, part: Plan) -> tuple[Tensor, Tensor]:
+        """Return a batch's inputs and targets.
 
         Inputs are (m, values) float32. Targets are labels (m,) int64 or, with mixup, the classes' shares (m, classes)
         float32, of which the image's own class has the largest unless both are of one class.
         """
-        order = torch.randperm(self.images, generator=seed_generator(torch.Generator(), self._seed, number, "order"))
-        positions = order if self._kept is None else self._kept[order]
-        positions = positions.to(self._images.device)
-        shifts, flips = self._augmentation(number)
-        shares = self._shares(number)
-        for start in range(0, self.images, self._batch_size):
-            batch = slice(start, start + self._batch_size)
-            images = self._images.index_select(0, positions[batch])
-            if shifts is not None:
-                images = crop(images, shifts[batch], self._settings.crop_padding)
-            if flips is not None:
-                images = torch.where(flips[batch, None, None, None], images.flip(-1), images)
-            inputs, labels = self._normalize(images), self._labels.index_select(0, positions[batch])
-            yield (inputs, labels) if shares is None else mix(inputs, labels, shares[batch], self._classes)
+        images = self._images.index_select(0, part.positions)
+        if part.shifts is not None:
+            images = crop(images, part.shifts, self._settings.crop_padding)
+        if part.flips is not None:
+            images = torch.where(part.flips[:, None, None, None], images.flip(-1), images)
+        inputs, labels = self._normalize(images), self._labels.index_select(0, part.positions)
+        return (inputs, labels) if part.shares is None else mix(inputs, labels, part.shares, self.classes)
 
     def _shares(self, epoch: int) -> Tensor | None:
         """Return each image's own share (N,) in its mixture, from a half to 1, by position in the order; None if off.
@@ -140,7 +193,7 @@ def mix(inputs: Tensor, labels: Tensor, shares: Tensor, classes: int) -> tuple[T
     every image has its own, as in https://doi.org/10.5281/zenodo.4414861 (timm, mode "elem").
 
     Args:
-        inputs: (m, values), float32.
+        inputs: (m, values), float32; with more dimensions before, these are batches of their own, here and below.
         labels: (m,), int64.
         shares: (m,), the part of each image in its own mixture, 0 to 1.
         classes: Number of classes.
@@ -148,6 +201,6 @@ def mix(inputs: Tensor, labels: Tensor, shares: Tensor, classes: int) -> tuple[T
     Returns:
         Mixed inputs (m, values) and the classes' shares (m, classes), float32.
     """
-    own = shares[:, None]
+    own = shares[..., None]
     targets = functional.one_hot(labels, classes).float()
-    return torch.lerp(inputs.flip(0), inputs, own), torch.lerp(targets.flip(0), targets, own)
+    return torch.lerp(inputs.flip(-2), inputs, own), torch.lerp(targets.flip(-2), targets, own)
