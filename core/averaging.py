@@ -66,10 +66,23 @@ class AveragedWeights:
         self.steps = int(state[_STEPS])
         self.model.load_state_dict({name: tensor for name, tensor in state.items() if name != _STEPS})
 
-    def update(self) -> None:
-        """Take in the network's weights after a training step."""
+    def next_share(self) -> float:
+        """Return the share 1 - d of the weights in the average after the next step, and count that step."""
         decay = min(self._decay, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(self._averages, self._weights, 1 - decay)  # all at once: a GPU is told once, not 20 times
+        self.steps += 1
+        return 1 - decay
+
+    def update(self, share: float | Tensor) -> None:
+        """Take in the network's weights after a training step.
+
+        Args:
+            share: What `next_share` returned, or a tensor () on the device that holds it.
+        """
+        if isinstance(share, Tensor):  # in a CUDA graph, where a number would be the same in every step
+            differences = torch._foreach_sub(self._weights, self._averages)
+            torch._foreach_mul_(differences, share)
+            torch._foreach_add_(self._averages, differences)
+        else:
+            torch._foreach_lerp_(self._averages, self._weights, share)
         if self._counts:
             torch._foreach_copy_(self._copies, self._counts)
-        self.steps += 1

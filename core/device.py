@@ -54,6 +54,21 @@ def synchronize(device: torch.device) -> None:
 
 
 @contextlib.contextmanager
+def beside_training() -> Iterator[None]:
+    """Let what this thread asks of a GPU inside the block wait for what was asked before, and not for what comes after.
+
+    On a CPU it changes nothing.
+    """
+    if not torch.cuda.is_initialized():
+        yield
+        return
+    beside = torch.cuda.Stream()
+    beside.wait_stream(torch.cuda.default_stream())
+    with torch.cuda.stream(beside):
+        yield
+
+
+@contextlib.contextmanager
 def device_errors_explained(advice: Callable[[], str]) -> Iterator[None]:
     """Turn running out of memory, or losing the GPU, inside the block into an error that says what to do.
 

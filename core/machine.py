@@ -36,7 +36,7 @@ def describe_run(device: torch.device, data: Dataset, normalize: Normalizer) -> 
             **{name: _version(name) for name in _PACKAGES},
         },
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
         "git_commit": git_commit(),
@@ -83,7 +83,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """Return the processor's name, or its kind where the system does not tell more."""
     try:
         lines = _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux

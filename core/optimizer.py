@@ -39,7 +39,8 @@ class PenalizedOptimizer:
             )
         else:
             kind = torch.optim.AdamW if self._decoupled else torch.optim.Adam
-            self.inner = kind(groups, lr=training.learning_rate, betas=BETAS, fused=True)
+            on_gpu = model.linear(1).weight.is_cuda  # where steps become CUDA graphs
+            self.inner = kind(groups, lr=training.learning_rate, betas=BETAS, fused=True, capturable=on_gpu)
 
     def penalty(self, batch_size: int) -> Tensor | float:
         """Return lambda / (2m) * sum of squared penalized weights, for the weights as they are now.
@@ -63,6 +64,10 @@ class PenalizedOptimizer:
             known = self.inner.state.get(parameter, {})
             remembered |= {f"{name}.{kind}": known[kind] for kind in self._kinds if kind in known}
         return remembered
+
+    def remembered(self) -> list[Tensor]:
+        """Return the living tensors that a step changes besides the weights."""
+        return [tensor for tensors in self.inner.state.values() for tensor in tensors.values() if tensor is not None]
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Go on with what `state` returned.
@@ -95,12 +100,12 @@ class PenalizedOptimizer:
     def _kinds(self) -> tuple[str, ...]:
         return self._momenta if isinstance(self.inner, torch.optim.SGD) else (*self._momenta, _STEP)
 
-    def step(self, batch_size: int, learning_rate: float) -> None:
+    def step(self, batch_size: int, learning_rate: float | Tensor) -> None:
         """Change the weights by one step, from the gradients of a batch's mean cross-entropy.
 
         Args:
             batch_size: Images in the batch that the gradients come from.
-            learning_rate: The step's learning rate.
+            learning_rate: The step's learning rate, or a tensor () on the device that holds it.
         """
         decay = self._lambda / batch_size
         for group in self.inner.param_groups:

@@ -13,13 +13,16 @@ from torch.nn import functional
 
 from core.averaging import AveragedWeights
 from core.control import Control
+from core.data.batches import Plan
 from core.data.dataset import Dataset
 from core.data.stacked import StackedBatches
 from core.device import device_errors_explained, less_memory, matmul_precision
 from core.errors import DivergedError
 from core.events import EpochFinished, Outcome, Paused, Progress, Resumed
+from core.graphs import StepGraphs
+from core.heap import freed_memory_kept
 from core.optimizer import PenalizedOptimizer
-from core.settings import Settings
+from core.settings import Settings, change_settings
 from core.stacked import stack_networks, view_into
 from core.stepping import Clock, steps_of
 from core.trainer import Trainer, check_memory
@@ -87,7 +90,7 @@ class StackedTrainer:
             TrainingError: As `Trainer`, or there is not enough memory for all.
             DataError: As `Trainer`.
         """
-        first = Trainer(settings, data).reseeded(seeds[0])
+        first = Trainer(change_settings(settings, {"training.seed": seeds[0]}), data)
         self.device = first.device
         check_memory(settings, data, self.device, len(seeds))
         self._training = settings.training
@@ -99,11 +102,13 @@ class StackedTrainer:
         """Stack the networks, and let each copy's be a part of the stack."""
         self.copies = copies
         self._running = list(range(len(copies)))
+        self._images = len(copies) * self._training.batch_size  # in a step
         self._batches = StackedBatches([each.batches for each in copies], self._training.batch_size)
         self.model = stack_networks([each.model for each in copies])
         self.averaged = AveragedWeights(self.model, self._training.ema_decay) if self._training.ema_decay else None
         self.optimizer = PenalizedOptimizer(self.model, self._training)
         self._sums = torch.zeros(3, len(copies), dtype=torch.float64, device=self.device)  # what `step` returns
+        self._graphs: StepGraphs | None = None
         for at, each in enumerate(copies):
             view_into(each.model, self.model, at)
             if self.averaged is not None and each.averaged is not None:
@@ -123,6 +128,10 @@ class StackedTrainer:
         Raises:
             TrainingError: Memory ran out.
         """
+        with freed_memory_kept():
+            yield from self._epochs(control)
+
+    def _epochs(self, control: Control) -> Generator[StackedEvent, None, None]:
         for epoch in range(1, self._training.epochs + 1):
             for copy in tuple(self._running):
                 early = self.copies[copy].early_end()
@@ -173,29 +182,52 @@ class StackedTrainer:
 
     def _steps(self, epoch: int, control: Control, clock: Clock) -> Generator[StackedEvent, None, bool]:
         """Train all batches of an epoch; return False if it was stopped."""
-        self._sums.zero_()
+        first, plan = self.copies[0], self._batches.plan(epoch)
         self.model.train()
+        if self.device.type == "cuda":
+            self._capture(plan)
+        self._sums.zero_()
         for each in self.copies:
             each.model.start_epoch(each.settings.training.seed, epoch, self.device)
-        first = self.copies[0]
+        do = self._sum_step if self._graphs is None else self._graphs.step
 
-        def take(step: int, batch: tuple[Tensor, Tensor]) -> None:
-            self._sums += self.step(*batch, first.learning_rate(epoch, step))
+        def take(step: int, part: Plan) -> None:
+            share = self.averaged.next_share() if self.averaged is not None else 0.0
+            do(part, first.learning_rate(epoch, step), share)
 
         def tell(steps: int) -> AllProgress:
             costs = (self._sums[0] / steps).tolist()
             seconds = clock.seconds() / len(self._running)
             return AllProgress({copy: first.progress(epoch, steps, costs[copy], seconds) for copy in self._running})
 
-        return (yield from steps_of(epoch, self._batches.epoch(epoch), control, clock, take=take, tell=tell))
+        return (yield from steps_of(epoch, plan.batches(self._images), control, clock, take=take, tell=tell))
 
-    def step(self, inputs: Tensor, targets: Tensor, learning_rate: float) -> Tensor:
+    def _capture(self, plan: Plan) -> None:
+        """Make CUDA graphs of the steps, where there are none yet."""
+        if self._graphs is None:
+            generators = [each.model.dropout_generator(self.device) for each in self.copies]
+            self._graphs = StepGraphs(self._sum_step, self._changed, generators, self.device)
+        self._graphs.prepare(plan.batches(self._images))
+
+    def _changed(self) -> list[Tensor]:
+        """Return all living tensors that a step changes, as far as they are there already."""
+        averages = [] if self.averaged is None else list(self.averaged.model.state_dict().values())
+        return [self._sums, *self.model.state_dict().values(), *self.optimizer.remembered(), *averages]
+
+    def _sum_step(self, part: Plan, learning_rate: float | Tensor, share: float | Tensor) -> None:
+        """Make a batch of each copy and train on them, adding up what `step` returns."""
+        self._sums += self.step(*self._batches.make(part), learning_rate, share)
+
+    def step(
+        self, inputs: Tensor, targets: Tensor, learning_rate: float | Tensor, share: float | Tensor = 0.0
+    ) -> Tensor:
         """Change the weights of all copies, and their averages where there are any, each by a batch of its own.
 
         Args:
             inputs: (K, m, values), float32.
             targets: Labels (K, m), int64, or the classes' shares (K, m, classes), float32.
-            learning_rate: The step's learning rate.
+            learning_rate: The step's learning rate, as `Trainer.step` takes it.
+            share: The share of the new weights in their averages, as `Trainer.step` takes it.
 
         Returns:
             As `Trainer.step` of each copy, (3, K).
@@ -216,7 +248,7 @@ class StackedTrainer:
         costs = values + self.optimizer.penalty(images)
         self.optimizer.step(images, learning_rate)
         if self.averaged is not None:
-            self.averaged.update()
+            self.averaged.update(share)
         labels = targets if targets.dim() == 2 else targets.argmax(2)  # noqa: PLR2004 - copies and images
         right = (logits.detach().argmax(2) == labels).sum(1)
         return torch.stack((costs.double(), values.double(), right.double()))

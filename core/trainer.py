@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from core.averaging import AveragedWeights
 from core.control import Control
-from core.data.batches import TrainingBatches, split_validation
+from core.data.batches import Plan, TrainingBatches, split_validation
 from core.data.catalog import class_type
 from core.data.dataset import Dataset, ImageSet
 from core.data.normalize import make_normalizer
@@ -29,6 +29,8 @@ from core.early_stopping import best_epoch, epochs_without_improvement
 from core.epoch import Epoch
 from core.errors import DivergedError, StateError, TrainingError
 from core.events import BestBy, EpochFinished, Outcome, Progress, Status, TrainerEvent
+from core.graphs import StepGraphs
+from core.heap import freed_memory_kept
 from core.inference import DeadUnits, cross_entropies, logits_of, mean_of_batch_means
 from core.model import Mlp
 from core.optimizer import PenalizedOptimizer
@@ -92,6 +94,7 @@ class Trainer:
         self.averaged = AveragedWeights(self.model, training.ema_decay) if training.ema_decay else None
         self.optimizer = PenalizedOptimizer(self.model, training)
         self._sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # what `step` returns
+        self._graphs: StepGraphs | None = None
 
     def reseeded(self, seed: int) -> Trainer:
         """Return another training, from its beginning, that differs in its seed alone; both share the images."""
@@ -154,6 +157,10 @@ class Trainer:
             DivergedError: The cost or a weight became NaN or infinite; the epoch that did it is not yielded.
             TrainingError: Memory ran out.
         """
+        with freed_memory_kept():
+            return (yield from self._epochs(control))
+
+    def _epochs(self, control: Control) -> Generator[TrainerEvent, None, Outcome]:
         first = len(self.history) + 1
         for epoch in range(first, self.settings.training.epochs + 1):
             # asked before an epoch, not after one: a training that is resumed stops where it would have stopped
@@ -231,19 +238,24 @@ class Trainer:
 
     def _steps(self, epoch: int, control: Control, clock: Clock) -> Generator[TrainerEvent, None, bool]:
         """Train all batches of an epoch; return False if it was stopped."""
-        self._sums.zero_()
+        batch_size, plan = self.settings.training.batch_size, self.batches.plan(epoch)
         self.model.train()
+        if self.device.type == "cuda":
+            self._capture(plan)
+        self._sums.zero_()
         self.model.start_epoch(self.settings.training.seed, epoch, self.device)
+        do = self._sum_step if self._graphs is None else self._graphs.step
 
-        def take(step: int, batch: tuple[Tensor, Tensor]) -> None:
-            self._sums += self.step(*batch, self.learning_rate(epoch, step))
+        def take(step: int, part: Plan) -> None:
+            share = self.averaged.next_share() if self.averaged is not None else 0.0
+            do(part, self.learning_rate(epoch, step), share)
 
         def tell(steps: int) -> Progress:
             cost = float(self._sums[0]) / steps
             self._refuse_infinite(epoch, cost, weights=False)
             return self.progress(epoch, steps, cost, clock.seconds())
 
-        return (yield from steps_of(epoch, self.batches.epoch(epoch), control, clock, take=take, tell=tell))
+        return (yield from steps_of(epoch, plan.batches(batch_size), control, clock, take=take, tell=tell))
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Return the learning rate of a step, from 0, of an epoch, from 1."""
@@ -256,13 +268,32 @@ class Trainer:
         rate = self.learning_rate(epoch, steps - 1)
         return Progress(epoch, steps, len(self.batches), cost, images / seconds, rate)
 
-    def step(self, inputs: Tensor, targets: Tensor, learning_rate: float) -> Tensor:
+    def _capture(self, plan: Plan) -> None:
+        """Make CUDA graphs of the steps, where there are none yet."""
+        if self._graphs is None:
+            generators = [self.model.dropout_generator(self.device)]
+            self._graphs = StepGraphs(self._sum_step, self._changed, generators, self.device)
+        self._graphs.prepare(plan.batches(self.settings.training.batch_size))
+
+    def _changed(self) -> list[Tensor]:
+        """Return all living tensors that a step changes, as far as they are there already."""
+        averages = [] if self.averaged is None else list(self.averaged.model.state_dict().values())
+        return [self._sums, *self.model.state_dict().values(), *self.optimizer.remembered(), *averages]
+
+    def _sum_step(self, part: Plan, learning_rate: float | Tensor, share: float | Tensor) -> None:
+        """Make a batch and train on it, adding up what `step` returns."""
+        self._sums += self.step(*self.batches.make(part), learning_rate, share)
+
+    def step(
+        self, inputs: Tensor, targets: Tensor, learning_rate: float | Tensor, share: float | Tensor = 0.0
+    ) -> Tensor:
         """Change the weights, and their average where there is one, by one batch.
 
         Args:
             inputs: (m, values), float32.
             targets: Labels (m,), int64, or the classes' shares (m, classes), float32.
-            learning_rate: The step's learning rate.
+            learning_rate: The step's learning rate; as a tensor () on the device, it is read there in every step.
+            share: The share of the new weights in their average, as `AveragedWeights.update` takes it.
 
         Returns:
             Cost, cross-entropy (its part without the penalty) and number of right answers, (3,) float64, on the device
@@ -278,7 +309,7 @@ class Trainer:
         cost = value + self.optimizer.penalty(len(targets))
         self.optimizer.step(len(targets), learning_rate)
         if self.averaged is not None:
-            self.averaged.update()
+            self.averaged.update(share)
         labels = targets if targets.dim() == 1 else targets.argmax(1)
         right = (logits.detach().argmax(1) == labels).sum()
         return torch.stack((cost.double(), value.double(), right.double()))

@@ -46,7 +46,7 @@ def test_the_average_is_the_formulas(small: Settings, digits: Dataset, decay: fl
     for epoch in (1, 2):
         trainer.model.start_epoch(0, epoch, trainer.device)
         for inputs, labels in trainer.batches.epoch(epoch):
-            trainer.step(inputs, labels, 0.01)
+            trainer.step(inputs, labels, 0.01, trainer.averaged.next_share())
             kept = min(decay, (1 + step) / (10 + step))
             for name, tensor in trainer.model.state_dict().items():
                 is_count = name.endswith("num_batches_tracked")
@@ -72,7 +72,7 @@ def test_with_a_constant_decay_it_is_torchs_own() -> None:
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.rand(parameter.shape, generator=generator))
-        own.update()
+        own.update(own.next_share())
         other.update_parameters(model)
     for (name, mine), theirs in zip(own.model.named_parameters(), other.module.parameters(), strict=True):
         assert torch.allclose(mine, theirs, rtol=1e-6, atol=1e-6), name

@@ -17,6 +17,7 @@ from core.data.catalog import KNOWN_SETS, DataShape, ImageShape
 from core.data.folder import Listing, OnProgress, broken_message, decode_folder, ignore, list_folder, make_array
 from core.errors import DataError
 from core.settings import DataSettings, parse_image_size
+from core.text import printable
 
 _COPIED_AT_ONCE = 1_000  # images
 _DIGIT_MAX = 16  # scikit-learn's digits have the values 0 to 16
@@ -147,7 +148,7 @@ def _folder_set(settings: DataSettings, on_progress: OnProgress) -> Dataset:
     key = folder_key(root, settings.image_size, settings.skip_broken)
     found = cached_arrays(root.name, key, listing.signature, build)
     if found is None:
-        raise DataError(f"{settings.source} is not in the cache")
+        raise DataError(f"{printable(settings.source)} is not in the cache")
     arrays, description = found
     broken = tuple((at, why) for at, why in description["broken"])
     remarks = []
@@ -174,7 +175,9 @@ def _divide(listing: Listing, broken: tuple[tuple[int, str], ...], target: Path)
         arrays[f"{part}_images"] = _rows(target / "all.npy", positions, target / f"{part}_images.npy")
     missing = set(range(len(listing.classes))) - set(arrays["train_labels"].tolist())
     if missing:
-        raise DataError(f"{broken_message(listing, broken)}; no image of {listing.classes[min(missing)]} is left")
+        raise DataError(
+            f"{broken_message(listing, broken)}; no image of {printable(listing.classes[min(missing)], 60)} is left"
+        )
     (target / "all.npy").unlink()
     _save(target, {name: array for name, array in arrays.items() if name.endswith("labels")})
     fingerprint = _fingerprint(arrays, listing.classes)

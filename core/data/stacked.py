@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -23,10 +23,6 @@ class StackedBatches:
         """
         self._copies = copies
         self._batch_size = batch_size
-
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield what `make` returns for each batch of the epoch, counted from 1."""
-        return map(self.make, self.plan(number).batches(len(self._copies) * self._batch_size))
 
     def plan(self, number: int) -> Plan:
         """Return what the epoch, counted from 1, is made of: of each batch the images of all K, one after the other."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
+from core.device import beside_training
 from core.events import EpochFinished, NotSaved, Saved
 from core.trials.writer import TrialWriter
 
@@ -45,7 +46,8 @@ class Saver:
                 job.exception()  # waits for it; `told` raises it, if there is one
 
     def _write(self) -> Saved | NotSaved | None:
-        epoch = self._writer.write_taken()
+        with beside_training():
+            epoch = self._writer.write_taken()
         if not epoch:
             return None  # written together with the epoch before
         return NotSaved(epoch, self._writer.not_saved) if self._writer.not_saved else Saved(epoch)

@@ -404,6 +404,6 @@ def _copied(event: EpochFinished) -> EpochFinished:
     """Return an epoch that no later training step changes."""
     return dataclasses.replace(
         event,
-        weights={name: tensor.detach().cpu().clone() for name, tensor in event.weights.items()},
-        state={name: tensor.detach().cpu().clone() for name, tensor in event.state.items()},
+        weights={name: tensor.detach().clone() for name, tensor in event.weights.items()},
+        state={name: tensor.detach().clone() for name, tensor in event.state.items()},
     )

@@ -17,6 +17,7 @@ here; the table shows medians. What is measured:
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -27,15 +28,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
 from core.control import Control
-from core.data.batches import TrainingBatches
 from core.data.dataset import Dataset, load_data
-from core.device import device_name
 from core.events import EpochFinished
 from core.machine import processor_name
 from core.presets import preset
@@ -115,8 +112,12 @@ def products(settings: Settings, dtype: torch.dtype) -> Callable[[], None]:
     sizes = [batch] * (50_000 // batch) + [50_000 % batch] * (50_000 % batch > 0)
     tensors = {
         size: [
-            (torch.randn(size, before).to(dtype), torch.randn(after, before).to(dtype), torch.randn(size, after).to(dtype))
-            for before, after in zip(widths, widths[1:], strict=False)
+            (
+                torch.randn(size, before).to(dtype),
+                torch.randn(after, before).to(dtype),
+                torch.randn(size, after).to(dtype),
+            )
+            for before, after in itertools.pairwise(widths)
         ]
         for size in set(sizes)
     }
@@ -151,7 +152,9 @@ def measure(rounds: int, home: Path, data: Dataset, plain_too: bool) -> dict[str
     ours = {"float32": Ours(settings, data, home), "bfloat16": Ours(bfloat16, data, home)}
     unsaved = Unsaved(settings, data)
     plain = {f"plain, {workers} workers": Plain(settings, arrays, workers) for workers in (0, 2) if plain_too}
-    alone = {name: products(settings, kind) for name, kind in (("float32", torch.float32), ("bfloat16", torch.bfloat16))}
+    alone = {
+        name: products(settings, kind) for name, kind in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
+    }
     for make in alone.values():
         make()
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -174,7 +177,9 @@ def fresh(environment: dict[str, str]) -> dict[str, float]:
     """Train an epoch from the cache in a process of its own; return what it tells."""
     with tempfile.TemporaryDirectory() as home:
         command = [sys.executable, "-P", "-c", _FRESH, home]
-        done = subprocess.run(command, cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+        )
     values: dict[str, float] = json.loads(done.stdout)
     return values
 
@@ -205,10 +210,12 @@ def main() -> None:
     """Do what the arguments say, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.training", description="Measure trial 25.")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--no-plain", action="store_true", help="leave the plain script out, which takes most of the time")
+    parser.add_argument(
+        "--no-plain", action="store_true", help="leave the plain script out, which takes most of the time"
+    )
     parser.add_argument("--data", type=Path, help="a folder of images to decode")
     options = parser.parse_args()
-    print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {device_name(torch.device('cpu'))}")
+    print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as place:
         os.environ["XDG_CACHE_HOME"] = str(Path(place) / "cache")
         subprocess.run([sys.executable, "-c", MAKE_IMAGES], cwd=ROOT, check=True)
@@ -225,11 +232,9 @@ def main() -> None:
         saved, unsaved = middle["float32: whole"], middle["float32, unsaved"]
         print(f"saving every epoch: {saved:.2f} s with, {unsaved:.2f} s without ({saved / unsaved - 1:+.1%})")
         told = [fresh(dict(os.environ)) for _ in range(options.rounds)]
-        print(
-            f"from the cache, a fresh process: images there after {statistics.median(each['loaded'] for each in told):.2f} s, "
-            f"first steps after {statistics.median(each['first step'] for each in told):.2f} s, "
-            f"peak memory {max(each['peak'] for each in told) / 1e9:.2f} GB"
-        )
+        loaded, first = (statistics.median(each[name] for each in told) for name in ("loaded", "first step"))
+        print(f"from the cache, a fresh process: images there after {loaded:.2f} s, first steps after {first:.2f} s")
+        print(f"peak memory of an epoch: {max(each['peak'] for each in told) / 1e9:.2f} GB")
         if options.data:
             source = DataSettings(source=str(options.data))
             first, again = timed(lambda: load_data(source)), timed(lambda: load_data(source))

@@ -135,7 +135,7 @@ def _judge_error(error: TrialbookError) -> str:
         return f"{len(lines)} lines"
     for line in lines:
         if not line.strip() or "\n" in line or printable(line, 2_000).splitlines() != [printable(line, 2_000)]:
-            return f"not one line: {line[:80]!r}"
+            return f"not one line: {line!r}"
     causes, cause = [], error.__cause__ or error.__context__
     while cause is not None and len(causes) < 20:
         causes.append(cause)

@@ -99,7 +99,7 @@ class Checkpoints(TrialFiles):
         "ran_on.json": json_damage,
         "history.jsonl": history_damage,
         "predictions": damaged_bytes,
-        "settings.toml": lambda draw, content: damaged_toml(draw, content.decode()),
+        "settings.toml": lambda draw, content: damaged_toml(draw, content.decode(errors="replace")),
     }
     worst = (
         lambda: (2**40).to_bytes(8, "little") + b"{" * 100,
@@ -168,7 +168,7 @@ class Archives(OneFile):
 
 
 _MEMBER_DAMAGES: dict[str, Callable[[Draw, bytes], bytes]] = {
-    "settings.toml": lambda draw, content: damaged_toml(draw, content.decode()),
+    "settings.toml": lambda draw, content: damaged_toml(draw, content.decode(errors="replace")),
     "summary.json": json_damage,
     "about.json": json_damage,
     "ran_on.json": json_damage,
