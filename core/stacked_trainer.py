@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import statistics
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,23 +48,16 @@ class AllProgress:
     """How far the running copies are in the epoch that they share.
 
     Attributes:
-        copies: The progress of each, by its position; the images per second are its share of all copies'.
+        copies: The progress of each, by its position, but for those that have diverged. The images per second are
+            those of all.
     """
 
     copies: Mapping[int, Progress]
 
-    def together(self) -> Progress:
-        """Return the mean cost, and the images per second of all."""
+    def together(self) -> Progress | None:
+        """Return the progress with the mean cost; None if all have diverged."""
         each = list(self.copies.values())
-        first = each[0]
-        return Progress(
-            first.epoch,
-            first.step,
-            first.steps,
-            statistics.fmean(one.cost for one in each),
-            sum(one.images_per_second for one in each),
-            first.learning_rate,
-        )
+        return dataclasses.replace(each[0], cost=statistics.fmean(one.cost for one in each)) if each else None
 
 
 StackedEvent = AllProgress | Paused | Resumed | OfCopy
@@ -198,7 +193,9 @@ class StackedTrainer:
         def tell(steps: int) -> AllProgress:
             costs = (self._sums[0] / steps).tolist()
             seconds = clock.seconds() / len(self._running)
-            return AllProgress({copy: first.progress(epoch, steps, costs[copy], seconds) for copy in self._running})
+            # one that has diverged is told of at the end of the epoch
+            running = [copy for copy in self._running if math.isfinite(costs[copy])]
+            return AllProgress({copy: first.progress(epoch, steps, costs[copy], seconds) for copy in running})
 
         return (yield from steps_of(epoch, plan.batches(self._images), control, clock, take=take, tell=tell))
 
