@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from core.model import Mlp
 from core.settings import TrainingSettings
 from core.tensors import check_tensors
+from core.uncompiled import leave_out_compiler, plain_step
 
 BETAS = (0.9, 0.999)
 _MOMENTA = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}
@@ -33,6 +34,7 @@ class PenalizedOptimizer:
         self._lambda = training.l2_lambda
         self._decoupled = training.optimizer == "adamw"
         groups = _groups(model, training)
+        leave_out_compiler()
         if training.optimizer == "sgd":
             self.inner: torch.optim.Optimizer = torch.optim.SGD(
                 groups, lr=training.learning_rate, momentum=training.momentum, fused=True
@@ -41,6 +43,7 @@ class PenalizedOptimizer:
             kind = torch.optim.AdamW if self._decoupled else torch.optim.Adam
             on_gpu = model.linear(1).weight.is_cuda  # where steps become CUDA graphs
             self.inner = kind(groups, lr=training.learning_rate, betas=BETAS, fused=True, capturable=on_gpu)
+        self._step = plain_step(self.inner)
 
     def penalty(self, batch_size: int) -> Tensor | float:
         """Return lambda / (2m) * sum of squared penalized weights, for the weights as they are now.
@@ -115,7 +118,7 @@ class PenalizedOptimizer:
         if self._decoupled and decay and self._penalized:
             gradients = [weight.grad for weight in self._penalized if weight.grad is not None]
             torch._foreach_add_(gradients, [weight.detach() for weight in self._penalized], alpha=decay)
-        self.inner.step()
+        self._step()
 
 
 def _groups(model: Mlp, training: TrainingSettings) -> list[dict[str, object]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.settings import DataSettings
 
 _LIBRARIES = ("libtorch_cpu.so", "libtorch_cuda.so", "libtorch_python.so")
-_FIRST = ("torch", "core.session", "torch._dynamo")  # the last is what the first optimizer would import
+_FIRST = ("torch", "core.session")
 _THEN = (
     "scipy.special",  # for verdicts, which comparisons are full of
     "core.evaluation",
