@@ -17,6 +17,7 @@ from core.size import size_of
 from core.together import train_together
 from core.trials.trial import About
 
+FILLED = 0.5  # of the available memory; epochs that wait for the disk are kept on the device too
 MOST_TOGETHER = 16  # seeds that are trained at once; by then there is no idle GPU left to win
 
 
@@ -96,6 +97,6 @@ def _at_once(settings: Settings, shape: DataShape, seeds: int, together: bool | 
     device = choose_device(settings.training)
     if together is None and device.type != "cuda":
         return 1
-    memory, available = size_of(settings, shape).memory, available_memory(device)
+    memory, available = size_of(settings, shape).memory, FILLED * available_memory(device)
     most = min(seeds, MOST_TOGETHER)
     return next((copies for copies in range(most, 1, -1) if memory.of_copies(copies) <= available), 1)

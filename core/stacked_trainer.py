@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +18,7 @@ from core.control import Control
 from core.data.batches import Plan
 from core.data.dataset import Dataset
 from core.data.stacked import StackedBatches
-from core.device import device_errors_explained, less_memory, matmul_precision
+from core.device import device_errors_explained, matmul_precision
 from core.errors import DivergedError
 from core.events import EpochFinished, Outcome, Paused, Progress, Resumed
 from core.graphs import StepGraphs
@@ -89,7 +89,7 @@ class StackedTrainer:
         self.device = first.device
         check_memory(settings, data, self.device, len(seeds))
         self._training = settings.training
-        self._advice = lambda: f"train fewer seeds at once; or {less_memory(settings, data.shape, self.device)}"
+        self._advice = lambda: "choose fewer seeds, a smaller batch size or narrower hidden layers"
         with device_errors_explained(self._advice):
             self._prepare([first, *(first.reseeded(seed) for seed in seeds[1:])])
 
@@ -128,7 +128,7 @@ class StackedTrainer:
 
     def _epochs(self, control: Control) -> Generator[StackedEvent, None, None]:
         for epoch in range(1, self._training.epochs + 1):
-            for copy in tuple(self._running):
+            for copy in self._each():
                 early = self.copies[copy].early_end()
                 if early is not None:
                     yield self._end(copy, early)
@@ -149,7 +149,7 @@ class StackedTrainer:
         return OfCopy(copy, outcome)
 
     def _end_all(self, status: Literal["finished", "stopped"], reason: str) -> Generator[OfCopy, None, None]:
-        for copy in tuple(self._running):
+        for copy in self._each():
             yield self._end(copy, self.copies[copy].outcome(status, reason))
 
     def _epoch(self, epoch: int, control: Control) -> Generator[StackedEvent, None, bool]:
@@ -158,11 +158,18 @@ class StackedTrainer:
         is_complete = yield from self._steps(epoch, control, clock)
         if not is_complete:
             return False
-        seconds = clock.seconds() / len(self._running)
-        for copy in tuple(self._running):
-            if copy in self._running:  # whoever got the epoch of another one may have dropped it
-                yield self._complete(copy, epoch, seconds)
+        seconds = self._share_of(clock.seconds())
+        for copy in self._each():
+            yield self._complete(copy, epoch, seconds)
         return True
+
+    def _each(self) -> Iterator[int]:
+        """Yield the copies that are running, but for those that are dropped before their turn."""
+        return (copy for copy in tuple(self._running) if copy in self._running)
+
+    def _share_of(self, seconds: float) -> float:
+        """Return the part of some time that each running copy took."""
+        return seconds / max(1, len(self._running))
 
     def _complete(self, copy: int, epoch: int, seconds: float) -> OfCopy:
         """Evaluate a copy; the seconds are its share of the time that training took."""
@@ -192,7 +199,7 @@ class StackedTrainer:
 
         def tell(steps: int) -> AllProgress:
             costs = (self._sums[0] / steps).tolist()
-            seconds = clock.seconds() / len(self._running)
+            seconds = self._share_of(clock.seconds())
             # one that has diverged is told of at the end of the epoch
             running = [copy for copy in self._running if math.isfinite(costs[copy])]
             return AllProgress({copy: first.progress(epoch, steps, costs[copy], seconds) for copy in running})

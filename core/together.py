@@ -111,10 +111,11 @@ class _Session:
             try:
                 for one in self._running.values():
                     yield started(one.trainer, one.writer, together=len(self._trainer.copies))
-                for event in self._trainer.run(control):
-                    yield from self._heard(event)
-                    # who pauses may want to switch the machine off
-                    yield from self._told(wait=isinstance(event, Paused))
+                with contextlib.closing(self._trainer.run(control)) as events:
+                    for event in events:
+                        yield from self._heard(event)
+                        # who pauses may want to switch the machine off
+                        yield from self._told(wait=isinstance(event, Paused))
             except TrialbookError as error:
                 for at, one in tuple(self._running.items()):
                     yield from self._ended(at, outcome_after(error, one.trainer))

@@ -150,7 +150,7 @@ def test_as_many_are_trained_at_once_as_there_is_room_for(
     settings = change_settings(quick, {"training.epochs": 1})
     memory = size_of(settings, digits.shape).memory
     for module in ("series", "trainer"):
-        monkeypatch.setattr(f"core.{module}.available_memory", lambda _: memory.of_copies(room) if room else 0)
+        monkeypatch.setattr(f"core.{module}.available_memory", lambda _: 2 * memory.of_copies(room) if room else 0)
     monkeypatch.setattr("core.series.MOST_TOGETHER", most)
     events = train_series(settings, digits, 5, home=home, together=True)
     if groups is None:
@@ -282,6 +282,18 @@ def test_a_fault_of_one_writer_hurts_no_other_trial_and_is_raised_at_the_end(
     statuses = {listed.summary["seed"]: listed.status for listed in list_trials(home)}
     assert (statuses[0], statuses[2]) == ("finished", "finished")
     assert statuses[1] == "failed"
+
+
+@pytest.mark.usefixtures("saved_at_once")
+def test_faults_of_all_writers_end_the_training(
+    quick: Settings, digits: Dataset, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrialWriter, "write_taken", lambda _: 1 / 0)
+    events: list[Event] = []
+    with pytest.raises(ZeroDivisionError):
+        events.extend(train_series(quick, digits, 3, home=home, together=True))
+    assert {event.result.epoch for event in events if isinstance(event, EpochFinished)} == {1}
+    assert [listed.status for listed in list_trials(home)] == ["failed"] * 3
 
 
 def test_a_gpu_that_fails_ends_all(
