@@ -35,12 +35,16 @@ class AveragedWeights:
         """Begin with the weights as they are.
 
         Args:
-            model: The network that is trained, already on its device. Its tensors must stay the same ones.
+            model: The network that is trained, already on its device.
             decay: The part of the average that a step leaves, 0 to 1.
         """
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.steps = 0
         self._decay = decay
+        self.follow(model)
+
+    def follow(self, model: Mlp) -> None:
+        """Take in a network's weights from now on. Its tensors, and those of the average, must stay the same ones."""
         pairs = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
         self._averages = [average for average, _ in pairs if average.is_floating_point()]
         self._weights = [weights for _, weights in pairs if weights.is_floating_point()]

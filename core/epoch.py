@@ -21,8 +21,10 @@ class Epoch:
         validation_cost: As `test_cost`, on the validation images; None without a validation split.
         validation_accuracy: As `test_accuracy`, on the validation images; None without a validation split.
         learning_rate: That of the epoch's last step.
-        seconds: Time for training and evaluation, pauses not counted.
-        images_per_second: Training images per second of training, evaluation not counted.
+        seconds: Time for training and evaluation, pauses not counted. Of the time in which several trials are trained
+            in the same steps each has an equal share.
+        images_per_second: Training images per second of training, evaluation not counted; of trials that are trained
+            together, the images of all of them.
         dead_units: Fraction of the hidden units with a ReLU whose output is zero for every test image, in evaluation
             mode; None without such units, and in histories that were written before it was measured.
     """

@@ -1,4 +1,8 @@
-"""What a training tells whoever listens. Values only: no text is formatted here."""
+"""What a training tells whoever listens. Values only: no text is formatted here.
+
+Trials that are trained together tell one after the other what each has to tell, with its id; `Progress`, `Paused` and
+`Resumed` are about the epoch that they share.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,7 @@ class Started:
         best_by: What decides which epoch is the best.
         history: The epochs that are complete already, of a training that is resumed or branched off another.
         remarks: What is not as it was when these were trained, so that the rest may differ.
+        together: The trials that are trained at the same time, this one among them; the others' `Started` come with it.
     """
 
     trial: Trial
@@ -50,6 +55,7 @@ class Started:
     best_by: BestBy
     history: tuple[Epoch, ...] = ()
     remarks: tuple[str, ...] = ()
+    together: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,8 @@ class Progress:
         epoch: The epoch, from 1.
         step: Steps done in this epoch.
         steps: Training steps in an epoch.
-        cost: Mean cost of the epoch's batches so far.
-        images_per_second: Training images per second in this epoch so far.
+        cost: Mean cost of the epoch's batches so far; of trials that are trained together, the mean of theirs.
+        images_per_second: Training images per second in this epoch so far, of all trials that are trained together.
         learning_rate: That of the last step.
     """
 
@@ -100,6 +106,7 @@ class EpochFinished:
             use them before taking the next event.
         predictions: Predicted class of every test image (N,), uint8, or uint16 with more than 256 classes.
         state: What the training can go on with, as `core.trainer.Trainer.state` returns it. Living tensors, too.
+        trial: The trial's id; "" where it is not saved.
     """
 
     result: Epoch
@@ -107,6 +114,7 @@ class EpochFinished:
     weights: Mapping[str, Tensor]
     predictions: NDArray[np.uint8 | np.uint16]
     state: Mapping[str, Tensor]
+    trial: str = ""
 
     @property
     def is_best(self) -> bool:
@@ -120,9 +128,11 @@ class Saved:
 
     Attributes:
         epoch: The epoch, from 1.
+        trial: The trial's id.
     """
 
     epoch: int
+    trial: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +142,12 @@ class NotSaved:
     Attributes:
         epoch: The epoch, from 1.
         reason: Why not.
+        trial: The trial's id.
     """
 
     epoch: int
     reason: str
+    trial: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ longer than a GPU needs for them. https://docs.pytorch.org/docs/stable/notes/cud
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +30,7 @@ class StepGraphs:
         self,
         step: Callable[[Plan, Tensor, Tensor], object],
         changed: Callable[[], list[Tensor]],
-        generator: torch.Generator,
+        generators: Sequence[torch.Generator],
         device: torch.device,
     ) -> None:
         """Capture nothing yet.
@@ -39,19 +39,19 @@ class StepGraphs:
             step: Makes a training step, given a batch, the learning rate and the share of the new weights in their
                 average, both tensors () float32 on the device. It must not wait for the device.
             changed: Returns all tensors that a step changes, as far as they are there already.
-            generator: What the step draws random numbers from, on the device.
+            generators: What the step draws random numbers from, on the device.
             device: A GPU.
         """
         self._step = step
         self._changed = changed
-        self._generator = generator
+        self._generators = generators
         self._captured: dict[int, _Captured] = {}
         self._rate, self._share = (torch.zeros((), device=device) for _ in range(2))
 
     def prepare(self, batches: Iterable[Plan]) -> None:
         """Capture a graph for each size of batch that has none; the weights and all else stay as they are.
 
-        The generator is left in another state.
+        The generators are left in another state.
         """
         for part in batches:
             if len(part) not in self._captured:
@@ -77,7 +77,8 @@ class StepGraphs:
                 self._step(own, self._rate, self._share)
         torch.cuda.current_stream().wait_stream(beside)
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._generator)
+        for generator in self._generators:
+            graph.register_generator_state(generator)
         pool = next(iter(self._captured.values())).graph.pool() if self._captured else None
         # another thread may use the GPU at the same time: the console evaluates, and a saver copies
         with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):

@@ -49,19 +49,21 @@ class Dropout(nn.Module):
         """Return the values (m, width), some of them zero and the others scaled to keep the expectation."""
         if not self.training or self._dropped == 0:
             return values
+        kept = self.draw(values)
+        scale = _SLICES / (_SLICES - self._dropped)
+        if values.dtype == torch.float32:
+            return values * kept.mul_(scale)
+        return values * kept * scale  # in bfloat16 the scale itself would be rounded by up to 0.2 %
+
+    def draw(self, values: Tensor) -> Tensor:
+        """Return 1 for each of the values (m, width) that stays and 0 for the others, in their type."""
         if values.device.type == "cpu":
             words = torch.empty(-(-values.numel() // 4), dtype=torch.int64)
             words.random_(-(2**63), None, generator=self.generator)
             slices = words.view(torch.int16)[: values.numel()].view(values.shape)
             # straight into numbers: as bools first it takes six times as long
-            kept = torch.ge(slices, self._dropped - _SLICES // 2, out=torch.empty(values.shape, dtype=values.dtype))
-        else:
-            share = 1 - self._dropped / _SLICES
-            kept = torch.empty_like(values).bernoulli_(share, generator=self.generator)
-        scale = _SLICES / (_SLICES - self._dropped)
-        if values.dtype == torch.float32:
-            return values * kept.mul_(scale)
-        return values * kept * scale  # in bfloat16 the scale itself would be rounded by up to 0.2 %
+            return torch.ge(slices, self._dropped - _SLICES // 2, out=torch.empty(values.shape, dtype=values.dtype))
+        return torch.empty_like(values).bernoulli_(1 - self._dropped / _SLICES, generator=self.generator)
 
 
 class Mlp(nn.Module):

@@ -46,12 +46,15 @@ class PenalizedOptimizer:
         self._step = plain_step(self.inner)
 
     def penalty(self, batch_size: int) -> Tensor | float:
-        """Return lambda / (2m) * sum of squared penalized weights, for the weights as they are now."""
+        """Return lambda / (2m) * sum of squared penalized weights, for the weights as they are now.
+
+        Of a stacked network it is (K,): that of each copy.
+        """
         if not self._lambda or not self._penalized:
             return 0.0
         # sums of a row's few thousand squares are exact enough in float32, sums of all the millions are not
-        norms = [torch.linalg.vector_norm(weight.detach(), dim=1) for weight in self._penalized]
-        squares = torch.stack([norm.double().pow(2).sum() for norm in norms]).sum()
+        norms = [torch.linalg.vector_norm(weight.detach(), dim=-1) for weight in self._penalized]
+        squares = torch.stack([norm.double().pow(2).sum(-1) for norm in norms]).sum(0)
         return squares * (self._lambda / (2 * batch_size))
 
     def state(self) -> dict[str, Tensor]:
@@ -86,6 +89,14 @@ class PenalizedOptimizer:
                 # memory of torch's own, which is aligned as a fresh optimizer's; Adam keeps its steps in float32
                 kind: torch.empty_like(state[f"{name}.{kind}"], device=parameter.device).copy_(state[f"{name}.{kind}"])
                 for kind in self._kinds
+            }
+
+    def share_state(self, stacked: PenalizedOptimizer, at: int) -> None:
+        """Remember what a stacked network's optimizer remembers of the copy at a position: views of it, not copies."""
+        for name, parameter in self._named.items():
+            known = stacked.inner.state.get(stacked._named[name], {})
+            self.inner.state[parameter] = {
+                kind: known[kind] if kind == _STEP else known[kind][at] for kind in self._kinds if kind in known
             }
 
     @property

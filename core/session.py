@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from core.trials.lineage import changes_since_parent, parent_trial
 from core.trials.saver import Saver
 from core.trials.trial import About
 from core.trials.writer import TrialWriter, new_writer
+from core.verdict import Verdict
 
 
 def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
@@ -57,16 +59,35 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
     """
     control = control or Control()
     trainer = Trainer(settings, data)
-    parameters = size_of(settings, data.shape).parameters
+    writer = new_trial(trainer, data, About(name, note, tuple(tags)), control, home=Path(home), parent=parent)
+    yield from session(trainer, writer, control, parent=parent)
+
+
+def new_trial(  # noqa: PLR0913 - what is known of a trial, and who controls it
+    trainer: Trainer, data: Dataset, about: About, control: Control, *, home: Path, parent: str | None
+) -> TrialWriter:
+    """Make the directory of a trial whose training begins anew, so that lists show it.
+
+    Args:
+        trainer: What trains it.
+        data: What it is trained on.
+        about: Its name, note and tags.
+        control: What others' requests to the training are passed on to.
+        home: The directory with `saved_models/` in it.
+        parent: The preset or the trial that the settings were derived from.
+
+    Raises:
+        TrialError: It cannot be written; nothing is left of it.
+    """
     labels = data.test.labels.numpy().astype(class_type(len(data.classes))).tobytes()
     ran_on = describe_run(trainer.device, data, trainer.normalize)
     writer = new_writer(
-        Path(home),
-        First(settings, ran_on, About(name, note, tuple(tags)), labels),
+        home,
+        First(trainer.settings, ran_on, about, labels),
         control,
         parent=parent,
-        changes=changes_since_parent(Path(home), parent, settings),
-        parameters=parameters,
+        changes=changes_since_parent(home, parent, trainer.settings),
+        parameters=size_of(trainer.settings, data.shape).parameters,
         best_by=trainer.best_by,
     )
     try:
@@ -74,7 +95,7 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
     except BaseException:
         writer.discard()
         raise
-    yield from session(trainer, writer, control, parent=parent)
+    return writer
 
 
 def session(
@@ -89,30 +110,17 @@ def session(
         parent: The preset or the trial that the settings were derived from.
         remarks: What is not as it was when earlier epochs were trained.
     """
-    home = writer.trial.directory.parent.parent
-    outcome = trainer.outcome("failed", "an error that Trialbook did not foresee")
     try:
-        yield _started(trainer, writer, remarks)
+        yield started(trainer, writer, remarks)
         outcome = yield from _written(trainer, writer, control)
-    except GeneratorExit:
-        outcome = trainer.outcome("stopped", "nobody was listening any more")
+    except BaseException as error:
+        ended(writer, outcome_after(error, trainer), parent)
         raise
-    except KeyboardInterrupt:
-        outcome = trainer.outcome("stopped", "interrupted")
-        raise
-    except TrialbookError as error:
-        outcome = trainer.outcome("failed", str(error))
-        raise
-    except Exception as error:
-        outcome = trainer.outcome("failed", f"{type(error).__name__}: {error}")
-        raise
-    finally:
-        verdict = writer.verdict(parent_trial(home, parent))
-        unsaved = writer.finish(outcome, verdict)
-    yield Finished(writer.trial, outcome, writer.trial.weights() if outcome.last else None, verdict, unsaved)
+    yield ended(writer, outcome, parent)
 
 
-def _started(trainer: Trainer, writer: TrialWriter, remarks: Sequence[str]) -> Started:
+def started(trainer: Trainer, writer: TrialWriter, remarks: Sequence[str] = (), together: int = 1) -> Started:
+    """Return what is told when a trial has a directory and its training begins."""
     return Started(
         trial=writer.trial,
         device=device_name(trainer.device),
@@ -124,7 +132,32 @@ def _started(trainer: Trainer, writer: TrialWriter, remarks: Sequence[str]) -> S
         best_by=trainer.best_by,
         history=tuple(trainer.history),
         remarks=tuple(remarks),
+        together=together,
     )
+
+
+def outcome_after(error: BaseException, trainer: Trainer) -> Outcome:
+    """Return how a training stands that an error has ended."""
+    if isinstance(error, GeneratorExit):
+        return trainer.outcome("stopped", "nobody was listening any more")
+    if isinstance(error, KeyboardInterrupt):
+        return trainer.outcome("stopped", "interrupted")
+    if isinstance(error, TrialbookError):
+        return trainer.outcome("failed", str(error))
+    if isinstance(error, Exception):
+        return trainer.outcome("failed", f"{type(error).__name__}: {error}")
+    return trainer.outcome("failed", "an error that Trialbook did not foresee")
+
+
+def ended(writer: TrialWriter, outcome: Outcome, parent: str | None) -> Finished:
+    """Complete a trial's files and let others train it; return what is told then."""
+    home = writer.trial.directory.parent.parent
+    verdict: Verdict | None = None
+    try:
+        verdict = writer.verdict(parent_trial(home, parent))
+    finally:  # whatever the other trial is like
+        unsaved = writer.finish(outcome, verdict)
+    return Finished(writer.trial, outcome, writer.trial.weights() if outcome.last else None, verdict, unsaved)
 
 
 def _written(trainer: Trainer, writer: TrialWriter, control: Control) -> Generator[Event, None, Outcome]:
@@ -149,6 +182,7 @@ def _saved(
             outcome: Outcome = end.value
             return outcome
         if isinstance(event, EpochFinished):
+            event = dataclasses.replace(event, trial=writer.trial.id)
             saver.save(event)
         else:
             writer.write_progress(event)

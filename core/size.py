@@ -42,8 +42,15 @@ class Memory:
     @property
     def total(self) -> int:
         """Bytes at the peak: training, evaluating and saving never happen at once."""
-        kept = self.weights + self.averaged + self.gradients + self.optimizer + self.data
-        return kept + max(self.activations, self.evaluation, self.saving)
+        return self.of_copies(1)
+
+    def of_copies(self, copies: int) -> int:
+        """Return the bytes at the peak of so many copies that are trained in the same steps, on the same images.
+
+        They are evaluated and saved one after the other, but their weights are taken together into other memory once.
+        """
+        kept = copies * (self.weights + self.averaged + self.gradients + self.optimizer) + self.data
+        return kept + max(copies * self.activations, self.evaluation, copies * self.saving)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import copy
 import math
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -25,24 +24,22 @@ from core.device import (
     device_errors_explained,
     less_memory,
     matmul_precision,
-    synchronize,
 )
 from core.early_stopping import best_epoch, epochs_without_improvement
 from core.epoch import Epoch
 from core.errors import DivergedError, StateError, TrainingError
-from core.events import BestBy, EpochFinished, Outcome, Paused, Progress, Resumed, Status, TrainerEvent
+from core.events import BestBy, EpochFinished, Outcome, Progress, Status, TrainerEvent
 from core.graphs import StepGraphs
 from core.heap import freed_memory_kept
 from core.inference import DeadUnits, cross_entropies, logits_of, mean_of_batch_means
 from core.model import Mlp
 from core.optimizer import PenalizedOptimizer
 from core.schedule import learning_rate_at
-from core.settings import Settings
+from core.settings import Settings, change_settings
 from core.size import size_of
+from core.stepping import Clock, steps_of
 from core.tensors import check_tensors
 from core.text import printable
-
-REPORT_EVERY = 0.1  # seconds between two reports of progress within an epoch
 
 
 class Trainer:
@@ -69,15 +66,13 @@ class Trainer:
         """
         self.settings = settings
         self.device = choose_device(settings.training)
-        _check_memory(settings, data, self.device)
-        self.history: list[Epoch] = []
+        check_memory(settings, data, self.device)
         self._advice = lambda: less_memory(settings, data.shape, self.device)
         with device_errors_explained(self._advice):
             self._prepare(settings, data)
 
     def _prepare(self, settings: Settings, data: Dataset) -> None:
         """Move the data to the device and draw the first weights."""
-        training = settings.training
         kept: Tensor | None = None
         self._validation: ImageSet | None = None
         if settings.data.validation_split:
@@ -88,12 +83,26 @@ class Trainer:
         self.batches = TrainingBatches(data, kept, settings, self.normalize, self.device)
         _check_last_batch(settings, self.batches.images)
         self._test = self._resident(data.test)
-        self.model = Mlp(settings.model, data.shape.image.values, self.classes, training.seed).to(self.device)
+        self.best_by: BestBy = "test cost" if self._validation is None else "validation cost"
+        self._begin(data.shape.image.values)
+
+    def _begin(self, inputs: int) -> None:
+        """Draw the first weights."""
+        training = self.settings.training
+        self.history: list[Epoch] = []
+        self.model = Mlp(self.settings.model, inputs, self.classes, training.seed).to(self.device)
         self.averaged = AveragedWeights(self.model, training.ema_decay) if training.ema_decay else None
         self.optimizer = PenalizedOptimizer(self.model, training)
-        self.best_by: BestBy = "test cost" if self._validation is None else "validation cost"
         self._sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # what `step` returns
         self._graphs: StepGraphs | None = None
+
+    def reseeded(self, seed: int) -> Trainer:
+        """Return another training, from its beginning, that differs in its seed alone; both share the images."""
+        other = copy.copy(self)
+        other.settings = change_settings(self.settings, {"training.seed": seed})
+        other.batches = self.batches.reseeded(seed)
+        other._begin(self.model.linear(1).in_features)
+        return other
 
     @property
     def evaluated(self) -> Mlp:
@@ -152,13 +161,12 @@ class Trainer:
             return (yield from self._epochs(control))
 
     def _epochs(self, control: Control) -> Generator[TrainerEvent, None, Outcome]:
-        training = self.settings.training
         first = len(self.history) + 1
-        for epoch in range(first, training.epochs + 1):
+        for epoch in range(first, self.settings.training.epochs + 1):
             # asked before an epoch, not after one: a training that is resumed stops where it would have stopped
-            waited = epochs_without_improvement(self.history, training.early_stopping_min_delta)
-            if 0 < training.early_stopping_patience <= waited:
-                return self.outcome("finished", f"early stopping: {self.best_by} did not improve for {waited} epochs")
+            early = self.early_end()
+            if early is not None:
+                return early
             if epoch > first and (control.finishing or control.stopping):
                 return self.outcome("stopped", f"stopped after epoch {epoch - 1}")
             with device_errors_explained(self._advice):
@@ -167,6 +175,14 @@ class Trainer:
                 return self.outcome("stopped", f"stopped in epoch {epoch}")
             yield finished
         return self.outcome("finished", "")
+
+    def early_end(self) -> Outcome | None:
+        """Return how the training ends by early stopping; None if it goes on."""
+        training = self.settings.training
+        waited = epochs_without_improvement(self.history, training.early_stopping_min_delta)
+        if not 0 < training.early_stopping_patience <= waited:
+            return None
+        return self.outcome("finished", f"early stopping: {self.best_by} did not improve for {waited} epochs")
 
     def outcome(self, status: Status, reason: str) -> Outcome:
         """Return how the training stands if it ends now, in this way and for this reason."""
@@ -177,12 +193,23 @@ class Trainer:
 
     def _epoch(self, epoch: int, control: Control) -> Generator[TrainerEvent, None, EpochFinished | None]:
         """Train and evaluate one epoch; return it, or None if it was stopped."""
-        clock = _Clock(self.device)
-        learning_rate = yield from self._steps(epoch, control, clock)
-        if learning_rate is None:
-            return None
-        trained = clock.seconds()
-        cost, cross_entropy, right = (self._sums / len(self.batches)).tolist()
+        clock = Clock(self.device)
+        is_complete = yield from self._steps(epoch, control, clock)
+        return self.complete(epoch, self._sums, clock.seconds()) if is_complete else None
+
+    def complete(self, epoch: int, sums: Tensor, seconds: float) -> EpochFinished:
+        """Evaluate what an epoch has trained, and add the epoch to the history.
+
+        Args:
+            epoch: The epoch, from 1.
+            sums: What `step` returned, summed over the epoch's steps (3,).
+            seconds: The time that training took.
+
+        Raises:
+            DivergedError: The cost or a weight became NaN or infinite.
+        """
+        clock = Clock(self.device)
+        cost, cross_entropy, right = (sums / len(self.batches)).tolist()
         self._refuse_infinite(epoch, cost)
         validation_cost = validation_accuracy = None
         if self._validation is not None:
@@ -198,9 +225,9 @@ class Trainer:
             test_accuracy=test_accuracy,
             validation_cost=validation_cost,
             validation_accuracy=validation_accuracy,
-            learning_rate=learning_rate,
-            seconds=clock.seconds(),
-            images_per_second=self.batches.images / trained,
+            learning_rate=self.learning_rate(epoch, len(self.batches) - 1),
+            seconds=seconds + clock.seconds(),
+            images_per_second=self.batches.images / seconds,
             dead_units=dead_units.fraction(),
         )
         self._refuse_infinite(epoch, result.best_cost + test_cost, weights=False)
@@ -209,46 +236,43 @@ class Trainer:
             result, best_epoch(self.history) or result, self.evaluated.state_dict(), predictions, self.state()
         )
 
-    def _steps(self, epoch: int, control: Control, clock: _Clock) -> Generator[TrainerEvent, None, float | None]:
-        """Train all batches of an epoch; return the last learning rate, or None if it was stopped."""
-        training = self.settings.training
-        steps = len(self.batches)
-        plan = self.batches.plan(epoch)
+    def _steps(self, epoch: int, control: Control, clock: Clock) -> Generator[TrainerEvent, None, bool]:
+        """Train all batches of an epoch; return False if it was stopped."""
+        batch_size, plan = self.settings.training.batch_size, self.batches.plan(epoch)
         self.model.train()
         if self.device.type == "cuda":
             self._capture(plan)
         self._sums.zero_()
-        self.model.start_epoch(training.seed, epoch, self.device)
-        learning_rate, images, reported = 0.0, 0, time.monotonic()
-        for step, part in enumerate(plan.batches(training.batch_size)):
-            if control.paused:
-                with clock.halted():
-                    yield Paused(epoch, step)
-                    control.wait()
-                    if not control.stopping:
-                        yield Resumed(epoch, step)
-            if control.stopping:
-                return None
-            learning_rate = learning_rate_at(training, (epoch - 1) * steps + step, steps)
+        self.model.start_epoch(self.settings.training.seed, epoch, self.device)
+        do = self._sum_step if self._graphs is None else self._graphs.step
+
+        def take(step: int, part: Plan) -> None:
             share = self.averaged.next_share() if self.averaged is not None else 0.0
-            if self._graphs is None:
-                self._sum_step(part, learning_rate, share)
-            else:
-                self._graphs.step(part, learning_rate, share)
-            images += len(part)
-            now = time.monotonic()
-            if now - reported >= REPORT_EVERY:
-                reported = now
-                cost = float(self._sums[0]) / (step + 1)
-                self._refuse_infinite(epoch, cost, weights=False)
-                yield Progress(epoch, step + 1, steps, cost, images / clock.seconds(), learning_rate)
-        return learning_rate
+            do(part, self.learning_rate(epoch, step), share)
+
+        def tell(steps: int) -> Progress:
+            cost = float(self._sums[0]) / steps
+            self._refuse_infinite(epoch, cost, weights=False)
+            return self.progress(epoch, steps, cost, clock.seconds())
+
+        return (yield from steps_of(epoch, plan.batches(batch_size), control, clock, take=take, tell=tell))
+
+    def learning_rate(self, epoch: int, step: int) -> float:
+        """Return the learning rate of a step, from 0, of an epoch, from 1."""
+        steps = len(self.batches)
+        return learning_rate_at(self.settings.training, (epoch - 1) * steps + step, steps)
+
+    def progress(self, epoch: int, steps: int, cost: float, seconds: float) -> Progress:
+        """Return how far an epoch is after some steps, their mean cost, and the seconds that they took."""
+        images = min(steps * self.settings.training.batch_size, self.batches.images)
+        rate = self.learning_rate(epoch, steps - 1)
+        return Progress(epoch, steps, len(self.batches), cost, images / seconds, rate)
 
     def _capture(self, plan: Plan) -> None:
         """Make CUDA graphs of the steps, where there are none yet."""
         if self._graphs is None:
-            generator = self.model.dropout_generator(self.device)
-            self._graphs = StepGraphs(self._sum_step, self._changed, generator, self.device)
+            generators = [self.model.dropout_generator(self.device)]
+            self._graphs = StepGraphs(self._sum_step, self._changed, generators, self.device)
         self._graphs.prepare(plan.batches(self.settings.training.batch_size))
 
     def _changed(self) -> list[Tensor]:
@@ -317,26 +341,13 @@ class Trainer:
             )
 
 
-class _Clock:
-    """Measures seconds since its making, without the time it was halted."""
+def check_memory(settings: Settings, data: Dataset, device: torch.device, copies: int = 1) -> None:
+    """Check that there is enough memory to train so many copies of a network at once.
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._start = time.monotonic()
-
-    def seconds(self) -> float:
-        synchronize(self._device)
-        return max(time.monotonic() - self._start, 1e-9)
-
-    @contextlib.contextmanager
-    def halted(self) -> Iterator[None]:
-        halt = time.monotonic()
-        yield
-        self._start += time.monotonic() - halt
-
-
-def _check_memory(settings: Settings, data: Dataset, device: torch.device) -> None:
-    needed = size_of(settings, data.shape).memory.total
+    Raises:
+        TrainingError: There is not.
+    """
+    needed = size_of(settings, data.shape).memory.of_copies(copies)
     available = available_memory(device)
     if needed > available:
         raise TrainingError(

@@ -34,10 +34,12 @@ from core.size import size_of
 from core.text import one_line_json
 from core.trials import repeats, selection
 from core.trials.conclusion import conclusion_of
+from core.trials.trial import Trial
 
 _HEADING = (
     f"{'epoch':>7}  {'train cost':>10}  {'test cost':>10}  {'train acc.':>10}  {'test acc.':>10}  {'images/s':>9}"
 )
+_SEED_HEADING = f"{'seed':>10}"
 
 _SHOW_CURSOR = b"\x1b[?25h"  # which the bar has hidden
 
@@ -148,12 +150,13 @@ def report_json(events: Iterator[Event]) -> list[Finished]:
     Raises:
         TrialbookError: A training could not start or go on.
     """
-    trial = None
+    running: list[Trial] = []
     finished = []
     try:
         for event in events:
             if isinstance(event, Started):
                 trial = event.trial
+                running.append(trial)
                 print_json(
                     event="started",
                     trial=trial.id,
@@ -168,21 +171,22 @@ def report_json(events: Iterator[Event]) -> list[Finished]:
                 )
                 epochs = event.epochs
             elif isinstance(event, Saved):
-                print_json(event="saved", epoch=event.epoch)
+                print_json(event="saved", trial=event.trial, epoch=event.epoch)
             elif isinstance(event, NotSaved):
-                print_json(event="not saved", epoch=event.epoch, reason=event.reason)
+                print_json(event="not saved", trial=event.trial, epoch=event.epoch, reason=event.reason)
             elif isinstance(event, EpochFinished):
                 figures = dataclasses.asdict(event.result)
-                print_json(event="epoch", epoch=figures.pop("epoch"), epochs=epochs, **figures, is_best=event.is_best)
+                which = {"trial": event.trial, "epoch": figures.pop("epoch"), "epochs": epochs}
+                print_json(event="epoch", **which, **figures, is_best=event.is_best)
             elif isinstance(event, Finished):
                 judged = None if event.verdict is None else dataclasses.asdict(event.verdict)
                 told = {**_ending(event.outcome), "verdict": judged, "model": event.model}
                 told["not_saved"] = event.unsaved.reason if event.unsaved else None
                 print_json(event="finished", trial=event.trial.id, **told)
                 finished.append(event)
-                trial = None
+                running.remove(event.trial)
     except TrialbookError as error:
-        if trial is not None:
+        for trial in running:
             print_json(event="finished", trial=trial.id, status="failed", reason=str(error))
         raise
     return finished
@@ -224,39 +228,60 @@ def report(
     """
     on_terminal = to.is_terminal
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    seeds: dict[str, int] = {}  # of the trials that have begun, by id
+    running: set[str] = set()
     finished: list[Finished] = []
     with ExitStack() as stack:
         for event in events:
             if isinstance(event, Started):
-                _introduce(event, chosen, shape, len(finished), to)
+                if seeds and not running:
+                    say("", to=to)
+                seeds[event.trial.id] = chosen.settings.training.seed + len(seeds)
+                running.add(event.trial.id)
+                _introduce(event, chosen, shape, list(seeds.values()), to)
+                if len(running) < event.together:
+                    continue
+                say("", to=to)
+                say(_SEED_HEADING + _HEADING if event.together > 1 else _HEADING, to=to, style="bold")
                 progress = stack.enter_context(bar(to if on_terminal else err, *columns))
                 task = progress.add_task("epoch 1", total=event.epochs * event.steps)
-                steps = event.steps
+                steps, together = event.steps, event.together
             elif isinstance(event, Progress):
                 done = (event.epoch - 1) * steps + event.step
                 progress.update(task, completed=done, description=f"epoch {event.epoch}, cost {event.cost:.4f}")
             elif isinstance(event, EpochFinished):
                 progress.update(task, completed=event.result.epoch * steps)
-                say(_row(event.result, event.is_best), to=to)
+                seed = f"{seeds[event.trial]:>{len(_SEED_HEADING)}}" if together > 1 else ""
+                say(seed + _row(event.result, event.is_best), to=to)
             elif isinstance(event, NotSaved):
                 remark(f"{event.reason}; the training goes on in memory")
             elif isinstance(event, Finished):
-                stack.close()
+                running.discard(event.trial.id)
+                if not running:
+                    stack.close()
+                if together > 1:
+                    say("", to=to)
+                    say(f"{event.trial.id}, seed {seeds[event.trial.id]}", to=to)
                 _conclude(event, shape.test_images, home, to)
                 finished.append(event)
     return finished
 
 
-def _introduce(event: Started, chosen: Chosen, shape: DataShape, before: int, to: Console) -> None:
-    """Print what is trained: all of it for the first trial of a series, what is new for those with others before."""
+def _introduce(event: Started, chosen: Chosen, shape: DataShape, seeds: Sequence[int], to: Console) -> None:
+    """Print what is trained: all of it for the first trial of a series, what is new for those with others before.
+
+    Args:
+        event: The trial that begins.
+        chosen: What is trained.
+        shape: That of its data.
+        seeds: The seeds of the series until this one.
+        to: Where it is printed.
+    """
     settings, parent = chosen.settings, chosen.parent
     size = size_of(settings, shape)
     training = settings.training
-    if before:
-        say("", to=to)
-        say(f"{'trial':<9}{event.trial.id}, seed {training.seed + before}", to=to)
-        say("", to=to)
-        say(_HEADING, to=to, style="bold")
+    if len(seeds) > 1:
+        say(f"{'trial':<9}{event.trial.id}, seed {seeds[-1]}", to=to)
         return
     built_in = " (built in; --data takes others)" if settings.data.source == "digits" else ""
     steps = f"{training.epochs} epochs of {event.steps} steps of {training.batch_size} images"
@@ -278,8 +303,8 @@ def _introduce(event: Started, chosen: Chosen, shape: DataShape, before: int, to
         say(f"{'goes on':<9}after epoch {len(event.history)}", to=to)
     for text in event.remarks:
         remark(f"not the same as before, so that results may differ in their last digits: {text}")
-    say("", to=to)
-    say(_HEADING, to=to, style="bold")
+    if event.together > 1:
+        say(f"{'together':<9}{event.together} seeds in the same steps; {event.trial.id} has seed {seeds[0]}", to=to)
 
 
 def _row(epoch: Epoch, is_best: bool) -> str:

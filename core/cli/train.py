@@ -14,6 +14,7 @@ from core.cli.output import loading_progress, percent, print_table, remark, say,
 from core.cli.reporting import print_conclusion, print_json, report, report_json, save_elsewhere, signals
 from core.cli.trials import short_verdict
 from core.control import Control
+from core.errors import TrainingError
 from core.events import Finished
 from core.trials.conclusion import conclusion_of
 from core.trials.store import find_trial
@@ -30,7 +31,7 @@ MAX_SEEDS = 1_000
     type=click.IntRange(1, MAX_SEEDS),
     default=1,
     metavar="K",
-    help="Train K trials that differ in their seed alone, one after the other.",
+    help="Train K trials that differ in their seed alone: on a GPU at once, else one after the other.",
 )
 @click.option(
     "--branch",
@@ -72,6 +73,9 @@ def train(  # noqa: PLR0913 - one argument per option
         if seeds > 1 and finished:
             _sum_up(home, finished, as_json)
     save_elsewhere(finished)
+    failed = [event for event in finished if event.outcome.status == "failed"]  # while others beside it went on
+    if failed and not received:
+        raise TrainingError(f"{failed[0].trial.id}: {failed[0].outcome.reason}")
     return 128 + received[0] if received else 0
 
 

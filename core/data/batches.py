@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,6 +81,10 @@ class TrainingBatches:
     """The training set on the device, and its batches in the order of any epoch.
 
     The order and the augmentation of an epoch depend on the seed and the epoch's number alone, on every device.
+
+    Attributes:
+        images: Number of images in an epoch.
+        classes: Number of classes.
     """
 
     def __init__(
@@ -104,7 +109,7 @@ class TrainingBatches:
         self._kept = kept
         self._settings = settings.data
         self._normalize = normalize
-        self._classes = len(data.classes)
+        self.classes = len(data.classes)
         self._batch_size = settings.training.batch_size
         self._seed = settings.training.seed
         self.images = len(data.train) if kept is None else len(kept)
@@ -112,6 +117,12 @@ class TrainingBatches:
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return math.ceil(self.images / self._batch_size)
+
+    def reseeded(self, seed: int) -> TrainingBatches:
+        """Return the same images in the orders, and with the augmentation, of another seed."""
+        other = copy.copy(self)
+        other._seed = seed
+        return other
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield what `make` returns for each batch of the epoch, counted from 1."""
@@ -136,7 +147,7 @@ class TrainingBatches:
         if part.flips is not None:
             images = torch.where(part.flips[:, None, None, None], images.flip(-1), images)
         inputs, labels = self._normalize(images), self._labels.index_select(0, part.positions)
-        return (inputs, labels) if part.shares is None else mix(inputs, labels, part.shares, self._classes)
+        return (inputs, labels) if part.shares is None else mix(inputs, labels, part.shares, self.classes)
 
     def _shares(self, epoch: int) -> Tensor | None:
         """Return each image's own share (N,) in its mixture, from a half to 1, by position in the order; None if off.
@@ -182,7 +193,7 @@ def mix(inputs: Tensor, labels: Tensor, shares: Tensor, classes: int) -> tuple[T
     every image has its own, as in https://doi.org/10.5281/zenodo.4414861 (timm, mode "elem").
 
     Args:
-        inputs: (m, values), float32.
+        inputs: (m, values), float32; with more dimensions before, these are batches of their own, here and below.
         labels: (m,), int64.
         shares: (m,), the part of each image in its own mixture, 0 to 1.
         classes: Number of classes.
@@ -190,6 +201,6 @@ def mix(inputs: Tensor, labels: Tensor, shares: Tensor, classes: int) -> tuple[T
     Returns:
         Mixed inputs (m, values) and the classes' shares (m, classes), float32.
     """
-    own = shares[:, None]
+    own = shares[..., None]
     targets = functional.one_hot(labels, classes).float()
-    return torch.lerp(inputs.flip(0), inputs, own), torch.lerp(targets.flip(0), targets, own)
+    return torch.lerp(inputs.flip(-2), inputs, own), torch.lerp(targets.flip(-2), targets, own)

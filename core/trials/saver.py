@@ -50,7 +50,8 @@ class Saver:
             epoch = self._writer.write_taken()
         if not epoch:
             return None  # written together with the epoch before
-        return NotSaved(epoch, self._writer.not_saved) if self._writer.not_saved else Saved(epoch)
+        trial, reason = self._writer.trial.id, self._writer.not_saved
+        return NotSaved(epoch, reason, trial) if reason else Saved(epoch, trial)
 
     def told(self, *, wait: bool = False) -> Iterator[Saved | NotSaved]:
         """Yield what came of epochs since this was called the last time.

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import core.machine
-import core.trainer
+import core.stepping
 import core.trials.saver
 import core.trials.writer
 from core.continuation import branch, resume
@@ -70,7 +70,7 @@ def digits() -> Dataset:
     """Load the data, and make the rest of a training the same every time and in every place."""
     core.machine.git_commit = lambda: None  # a process of its own, which takes longer than the training
     # every step is told, and every time written to live.json: how many calls there are must not depend on the time
-    core.trainer.REPORT_EVERY = 0.0
+    core.stepping.REPORT_EVERY = 0.0
     core.trials.writer._LIVE_EVERY = 0.0
     core.trials.saver.AHEAD = 0.0  # an epoch is saved before the next one begins: the calls have one order
     data = load_data(DataSettings())
