@@ -65,7 +65,8 @@ def stand_in(home: Path, number: int, data: str = "same", predictions: int = 0, 
     )
     writer.publish()
     result = epoch_with(1, **figures)
-    writer.write_epoch(EpochFinished(result, result, {}, (labels + predictions) % 2, {}))
+    writer.take(EpochFinished(result, result, {}, (labels + predictions) % 2, {}))
+    writer.write_taken()
     writer.finish(Outcome("finished", "", result, result))
     return writer.trial
 

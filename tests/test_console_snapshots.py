@@ -120,7 +120,8 @@ class History:
         for count in range(1, epochs + 1):
             best = best_epoch(history[:count])
             assert best is not None
-            trial.write_epoch(EpochFinished(history[count - 1], best, weights, predictions, weights))
+            trial.take(EpochFinished(history[count - 1], best, weights, predictions, weights))
+            trial.write_taken()
         ended = "finished" if epochs == settings.training.epochs else "stopped"
         last = history[-1] if history else None
         trial.finish(Outcome(ended, "" if ended == "finished" else "stopped in epoch 1", last, best_epoch(history)))

@@ -327,5 +327,5 @@ def test_a_folder_that_cannot_fit_into_memory_is_refused_before_it_is_decoded(
 ) -> None:
     monkeypatch.setattr("core.data.folder.psutil.virtual_memory", lambda: SimpleNamespace(available=1_000))
     monkeypatch.setattr("core.data.folder.decode_into", pytest.fail)
-    with pytest.raises(DataError, match="18 images of 8x8 pixels take .* choose a smaller image size"):
+    with pytest.raises(DataError, match="36 images of 8x8 pixels take .* choose a smaller image size"):
         load_data(DataSettings(source=str(folder)))

@@ -91,7 +91,7 @@ def test_a_diverged_trial_does_not_end_the_replay(home: Path, digits: Dataset, m
         if len(calls) == 2:
             raise DivergedError("the cost became NaN")
 
-    monkeypatch.setattr("core.trials.writer.TrialWriter.write_epoch", diverge)
+    monkeypatch.setattr("core.trials.writer.TrialWriter.take", diverge)
     events = list(replay(two(), digits, home=home, changes=SMALL))
     (failed,) = (event for event in events if isinstance(event, ReplayFailed))
     assert (failed.preset.name, failed.reason) == ("trial-9", "the cost became NaN")

@@ -37,8 +37,10 @@ TIMES = ("seconds", "images_per_second")
 def every_step_is_told(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("core.stepping.REPORT_EVERY", 0.0)
     monkeypatch.setattr("core.trials.writer._LIVE_EVERY", 0.0)
+    before = set(threading.enumerate())
     yield
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("saver", "lease"))]
+    begun = set(threading.enumerate()) - before
+    assert not [thread for thread in begun if thread.name.startswith(("saver", "lease"))]
 
 
 @pytest.fixture
