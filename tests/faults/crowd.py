@@ -10,7 +10,9 @@ closed by a key. At the end
 
 - every epoch that a command called saved must be in its trial's history, with the same figures, and no line damaged;
 - no epoch of a trial may have been told twice: a second owner would have trained it again;
-- no console may have taken longer than two seconds to answer a key (root gives them priority over the writers).
+- no console may have taken longer than two seconds to answer a key (root gives them priority over the writers). A
+  clock in this process, of the same priority, tells when nothing at all ran here, as when the whole machine is held:
+  that time is no console's, is taken off and told.
 
 The exit status is 1 if any of that does not hold.
 """
@@ -44,6 +46,7 @@ _COMMAND = [sys.executable, "-c", "from core.cli.main import main; main()"]
 _BEFORE_OTHERS = -10
 """The priority of consoles, and of this process, which reads them: how long a console takes is to be seen, and not how
 long it waits for one of the cores that eight trainings rush for."""
+_TICK, _LATE = 0.02, 0.2  # seconds
 _HELP = "Keys ─"
 _TRIALS = re.compile(r"\d{8}-\d{6}|s there trains the first")
 
@@ -56,14 +59,16 @@ class Seen:
         told: The figures of every epoch of every trial that a command told of.
         twice: Epochs that were told a second time.
         counts: How often something was done or came out.
-        answers: Seconds that consoles took to answer a key.
+        answers: When consoles were given a key and when they had answered it, in seconds of the clock.
+        standstills: When this process, which reads the consoles, did not run either: from, until.
         complaints: What nobody expected.
     """
 
     told: dict[tuple[str, int], tuple[float, float]] = field(default_factory=dict)
     twice: list[tuple[str, int]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    answers: list[float] = field(default_factory=list)
+    answers: list[tuple[float, float]] = field(default_factory=list)
+    standstills: list[tuple[float, float]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -184,11 +189,28 @@ def watch(home: Path, number: int, until: float, place: Path, seen: Seen) -> Non
             seen.complain(f"a console stalled: {str(error)[-3000:]}")
 
 
-def _answer(shown: Terminal, key: str, until: Callable[[str], bool]) -> float:
+def _answer(shown: Terminal, key: str, until: Callable[[str], bool]) -> tuple[float, float]:
     begin = time.perf_counter()
     shown.press(key)
     shown.wait(until, 20)
-    return shown.changed - begin
+    return begin, shown.changed
+
+
+def tick(until: float, seen: Seen) -> None:
+    """Take down when this process did not run, until a time."""
+    before = time.perf_counter()
+    while time.monotonic() < until:
+        time.sleep(_TICK)
+        now = time.perf_counter()
+        if now - before > _TICK + _LATE:
+            seen.standstills.append((before + _TICK, now))
+        before = now
+
+
+def own_seconds(answer: tuple[float, float], standstills: list[tuple[float, float]]) -> float:
+    """Return how long a console took to answer, in seconds, without the time in which nothing ran."""
+    begin, end = answer
+    return end - begin - sum(max(0.0, min(end, late) - max(begin, early)) for early, late in standstills)
 
 
 def lost(home: Path, seen: Seen) -> Iterator[str]:
@@ -207,9 +229,10 @@ def lost(home: Path, seen: Seen) -> Iterator[str]:
             yield f"{trial}: epoch {epoch} was told and is not in its history as it was told"
     yield from (f"{trial}: epoch {epoch} was trained twice" for trial, epoch in seen.twice)
     yield from seen.complaints
-    slow = [seconds for seconds in seen.answers if seconds > LONGEST_ANSWER]
+    slow = [answer for answer in seen.answers if own_seconds(answer, seen.standstills) > LONGEST_ANSWER]
     if slow:
-        yield f"{len(slow)} of {len(seen.answers)} keys were answered after more than {LONGEST_ANSWER:g} s: {slow}"
+        when = ", ".join(f"{end - begin:.3f} s at {begin:.2f}" for begin, end in slow)
+        yield f"{len(slow)} of {len(seen.answers)} keys were answered after more than {LONGEST_ANSWER:g} s: {when}"
 
 
 def main() -> None:
@@ -228,7 +251,10 @@ def main() -> None:
         home = Path(place) / "home"
         home.mkdir()
         seeds = [1000 * options.seed + number for number in range(options.writers)]
-        threads = [threading.Thread(target=meddle, args=(home, options.seed, until, seen))]
+        threads = [
+            threading.Thread(target=tick, args=(until, seen)),
+            threading.Thread(target=meddle, args=(home, options.seed, until, seen)),
+        ]
         threads += [threading.Thread(target=write, args=(home, seed, until, seen)) for seed in seeds]
         threads += [
             threading.Thread(target=watch, args=(home, number, until, Path(place), seen))
@@ -246,9 +272,11 @@ def main() -> None:
     for what, count in sorted(seen.counts.items()):
         print(f"{count:>6}  {what}")
     if seen.answers:
-        ordered = sorted(seen.answers)
+        ordered = sorted(end - begin for begin, end in seen.answers)
         middle, high = ordered[len(ordered) // 2], ordered[int(0.99 * len(ordered))]
         print(f"{len(ordered)} keys: median {middle:.3f} s, 99 % {high:.3f} s, longest {ordered[-1]:.3f} s")
+    for begin, end in seen.standstills:
+        print(f"nothing ran for {end - begin:.3f} s at {begin:.2f}")
     for failure in failures:
         print(failure)
     print(f"{len(failures)} failures")
