@@ -96,7 +96,7 @@ def less_memory(settings: Settings, shape: DataShape, device: torch.device) -> s
     try:
         if device.type == "cuda":
             torch.cuda.empty_cache()
-        fitting = fitting_batch_size(settings, shape, available_memory(device))
+        fitting = fitting_batch_size(settings, shape, available_memory(device), on_gpu=device.type == "cuda")
     except RuntimeError:  # a GPU that does not even tell its memory any more
         fitting = None
     if fitting is None:
@@ -105,16 +105,22 @@ def less_memory(settings: Settings, shape: DataShape, device: torch.device) -> s
 
 
 @contextlib.contextmanager
-def matmul_precision(training: TrainingSettings, device: torch.device) -> Iterator[None]:
-    """Compute matrix products in the settings' precision inside the block, and as before after it."""
+def matmul_precision(training: TrainingSettings, device: torch.device, *, autocast: bool = True) -> Iterator[None]:
+    """Compute matrix products in the settings' precision inside the block, and as before after it.
+
+    Args:
+        training: The settings.
+        device: Where they are computed.
+        autocast: Turn operands into bfloat16, where that is the precision; off where the block does so itself.
+    """
     if device.type != "cuda":
-        with torch.autocast("cpu", torch.bfloat16, enabled=training.precision == "bfloat16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast and training.precision == "bfloat16"):
             yield
         return
     before = torch.backends.cuda.matmul.fp32_precision
     torch.backends.cuda.matmul.fp32_precision = "tf32" if training.precision == "tf32" else "ieee"
     try:
-        with torch.autocast("cuda", torch.bfloat16, enabled=training.precision == "bfloat16"):
+        with torch.autocast("cuda", torch.bfloat16, enabled=autocast and training.precision == "bfloat16"):
             yield
     finally:
         torch.backends.cuda.matmul.fp32_precision = before

@@ -18,8 +18,8 @@ def logits_of(
 ) -> Tensor:
     """Return logits (N, classes), float32, in evaluation mode.
 
-    A thousand images or so go through the network at once. All at once, as in the reference's evaluation, would give
-    the same logits to rounding and take more memory.
+    A thousand images or so, on a GPU more, go through the network at once. All at once, as in the reference's
+    evaluation, would give the same logits to rounding and take more memory.
 
     Args:
         model: The network.
@@ -27,7 +27,7 @@ def logits_of(
         normalize: Turns images into inputs.
         watch: Sees the outputs of the hidden layers' activations on the way, as in `Mlp.forward`.
     """
-    chunk = evaluation_chunk(images[0].numel(), len(images))
+    chunk = evaluation_chunk(images[0].numel(), len(images), on_gpu=images.is_cuda)
     was_training = model.training
     model.eval()
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +15,35 @@ from core.tensors import check_tensors
 from core.uncompiled import leave_out_compiler, plain_step
 
 BETAS = (0.9, 0.999)
+ADAM_EPS = 1e-8
 _MOMENTA = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}
 _STEP = "step"  # Adam's and AdamW's count of steps, one number per parameter
+
+
+def corrections(step: int) -> tuple[float, float]:
+    """Return what Adam divides by at a step, from 1: the first momentum's part, and the root of the second's."""
+    return 1 - BETAS[0] ** step, math.sqrt(1 - BETAS[1] ** step)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A parameter and how it is changed: living tensors.
+
+    Attributes:
+        name: Its name in the network.
+        parameter: Itself.
+        momenta: What is remembered of its gradients, in the order of `PenalizedOptimizer.state`.
+        steps: How many steps were made, (), float32; None for SGD.
+        weight_decay: AdamW's, past the gradient.
+        is_penalized: Whether the L2 penalty covers it.
+    """
+
+    name: str
+    parameter: nn.Parameter
+    momenta: Sequence[Tensor]
+    steps: Tensor | None
+    weight_decay: float
+    is_penalized: bool
 
 
 class PenalizedOptimizer:
@@ -42,7 +71,9 @@ class PenalizedOptimizer:
         else:
             kind = torch.optim.AdamW if self._decoupled else torch.optim.Adam
             on_gpu = model.linear(1).weight.is_cuda  # where steps become CUDA graphs
-            self.inner = kind(groups, lr=training.learning_rate, betas=BETAS, fused=True, capturable=on_gpu)
+            self.inner = kind(
+                groups, lr=training.learning_rate, betas=BETAS, eps=ADAM_EPS, fused=True, capturable=on_gpu
+            )
         self._step = plain_step(self.inner)
 
     def penalty(self, batch_size: int) -> Tensor | float:
@@ -71,6 +102,29 @@ class PenalizedOptimizer:
     def remembered(self) -> list[Tensor]:
         """Return the living tensors that a step changes besides the weights."""
         return [tensor for tensors in self.inner.state.values() for tensor in tensors.values() if tensor is not None]
+
+    def remember(self) -> None:
+        """Begin to remember, as the first step would, where there was none yet."""
+        for parameter in self._named.values():
+            if not self.inner.state.get(parameter):
+                first = {kind: torch.zeros_like(parameter, requires_grad=False) for kind in self._momenta}
+                if _STEP in self._kinds:
+                    first[_STEP] = torch.zeros((), device=parameter.device)
+                self.inner.state[parameter] = first
+
+    def parts(self) -> Iterator[Part]:
+        """Yield all parameters, once the optimizer has begun to remember."""
+        of = {id(parameter): group for group in self.inner.param_groups for parameter in group["params"]}
+        for name, parameter in self._named.items():
+            known, group = self.inner.state[parameter], of[id(parameter)]
+            momenta = [known[kind] for kind in self._momenta]
+            decay = group["weight_decay"] if self._decoupled else 0.0
+            yield Part(name, parameter, momenta, known.get(_STEP), decay, group["penalized"])
+
+    def steps_made(self) -> int:
+        """Return the steps that Adam or AdamW remembers; 0 for SGD, which counts none."""
+        known: Mapping[str, Tensor] = next(iter(self.inner.state.values()), {})
+        return int(known[_STEP]) if _STEP in known else 0
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Go on with what `state` returned.

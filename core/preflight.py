@@ -76,7 +76,7 @@ def check(settings: Settings, data: Dataset) -> list[Finding]:
 
 
 def _memory(settings: Settings, data: Dataset, device: torch.device) -> Finding:
-    needed = size_of(settings, data.shape).memory.total
+    needed = size_of(settings, data.shape, on_gpu=device.type == "cuda").memory.total
     available = available_memory(device)
     verdict: Verdict = "problem" if needed > available else "warning" if needed > TIGHT * available else "ok"
     text = f"training needs about {_size(needed)}; {_size(available)} are available"

@@ -15,5 +15,10 @@ def seed_generator(generator: torch.Generator, seed: int, epoch: int, purpose: s
         epoch: The epoch, from 1.
         purpose: "order", "augmentation" or "dropout": each has a stream of its own.
     """
+    return generator.manual_seed(epoch_key(seed, epoch, purpose) % (1 << 64))
+
+
+def epoch_key(seed: int, epoch: int, purpose: str) -> int:
+    """Return the 64 bits, as a number with a sign, that all random numbers of one epoch and purpose come from."""
     words = np.random.SeedSequence([seed, epoch, *purpose.encode()]).generate_state(2, np.uint32)
-    return generator.manual_seed(int(words[0]) << 32 | int(words[1]))
+    return int(np.uint64(int(words[0]) << 32 | int(words[1])).view(np.int64))

@@ -97,6 +97,6 @@ def _at_once(settings: Settings, shape: DataShape, seeds: int, together: bool | 
     device = choose_device(settings.training)
     if together is None and device.type != "cuda":
         return 1
-    memory, available = size_of(settings, shape).memory, FILLED * available_memory(device)
+    memory, available = size_of(settings, shape, on_gpu=device.type == "cuda").memory, FILLED * available_memory(device)
     most = min(seeds, MOST_TOGETHER)
     return next((copies for copies in range(most, 1, -1) if memory.of_copies(copies) <= available), 1)

@@ -10,8 +10,8 @@ from core.settings import Settings, change_settings
 from core.skips import skip_layers
 
 FLOAT = 4  # bytes of a float32
-EVALUATION_IMAGES = 1_000
-EVALUATION_BYTES = 64 * 2**20
+EVALUATION_IMAGES, EVALUATION_BYTES = 1_000, 64 * 2**20
+GPU_EVALUATION_IMAGES, GPU_EVALUATION_BYTES = 10_000, 256 * 2**20
 _OPTIMIZER_STATES = {"adam": 2, "adamw": 2, "sgd": 1}
 
 
@@ -70,8 +70,14 @@ class Size:
     memory: Memory
 
 
-def size_of(settings: Settings, shape: DataShape) -> Size:
-    """Return how large the settings' network and training are on data of the given shape."""
+def size_of(settings: Settings, shape: DataShape, *, on_gpu: bool = False) -> Size:
+    """Return how large the settings' network and training are on data of the given shape.
+
+    Args:
+        settings: The network and its training.
+        shape: That of the data.
+        on_gpu: Whether it is trained on a GPU, which evaluates more images at once.
+    """
     hidden = settings.model.hidden
     widths = [shape.image.values, *(layer.width for layer in hidden), shape.classes]
     products = sum(before * after for before, after in itertools.pairwise(widths))
@@ -84,7 +90,7 @@ def size_of(settings: Settings, shape: DataShape) -> Size:
         gradients=parameters * FLOAT,
         optimizer=parameters * FLOAT * _OPTIMIZER_STATES[settings.training.optimizer],
         activations=_activation_bytes(settings, shape) + _product_bytes(settings, widths),
-        evaluation=_evaluation_bytes(settings, shape),
+        evaluation=_evaluation_bytes(settings, shape, on_gpu),
         saving=weights,
         data=int(shape.train_images * (1 + settings.data.validation_split) + shape.test_images)
         * (shape.image.values + 8),
@@ -92,13 +98,14 @@ def size_of(settings: Settings, shape: DataShape) -> Size:
     return Size(parameters, 2 * products, memory)
 
 
-def fitting_batch_size(settings: Settings, shape: DataShape, available: int) -> int | None:
+def fitting_batch_size(settings: Settings, shape: DataShape, available: int, *, on_gpu: bool = False) -> int | None:
     """Return the largest power of two, below the settings' batch size, with which the training fits into memory.
 
     Args:
         settings: What is trained.
         shape: That of its data.
         available: Bytes that may be taken.
+        on_gpu: As `size_of`.
 
     Returns:
         The batch size; None where it is not the batch size that takes too much.
@@ -107,17 +114,20 @@ def fitting_batch_size(settings: Settings, shape: DataShape, available: int) -> 
     least = 2 if any(layer.batch_norm for layer in settings.model.hidden) else 1
     while size >= least:
         fewer = change_settings(settings, {"training.batch_size": size})
-        if size_of(fewer, shape).memory.total <= available:
+        if size_of(fewer, shape, on_gpu=on_gpu).memory.total <= available:
             return size
         size //= 2
     return None
 
 
-def evaluation_chunk(values: int, images: int) -> int:
+def evaluation_chunk(values: int, images: int, *, on_gpu: bool = False) -> int:
     """Return how many test images of `values` input values are evaluated at once.
 
-    1,000 are as fast as more and take less memory; fewer, where their inputs would take more than 64 MiB.
+    On a CPU 1,000 are as fast as more and take less memory; fewer, where their inputs would take more than 64 MiB. A
+    GPU is given more, as it waits between one chunk and the next.
     """
+    if on_gpu:
+        return max(1, min(images, GPU_EVALUATION_IMAGES, GPU_EVALUATION_BYTES // (values * FLOAT)))
     return max(1, min(images, EVALUATION_IMAGES, EVALUATION_BYTES // (values * FLOAT)))
 
 
@@ -131,12 +141,12 @@ def _product_bytes(settings: Settings, widths: list[int]) -> int:
     return 2 * max(products) * FLOAT + copies
 
 
-def _evaluation_bytes(settings: Settings, shape: DataShape) -> int:
+def _evaluation_bytes(settings: Settings, shape: DataShape, on_gpu: bool) -> int:
     """Return the bytes of one chunk of test images: the inputs, then two or, past a skip, three of the widest layer."""
     inputs = shape.image.values
     widest = max([layer.width for layer in settings.model.hidden] + [shape.classes])
     at_once = 3 if skip_layers(settings.model, inputs) else 2
-    return evaluation_chunk(inputs, shape.test_images) * (inputs + at_once * widest) * FLOAT
+    return evaluation_chunk(inputs, shape.test_images, on_gpu=on_gpu) * (inputs + at_once * widest) * FLOAT
 
 
 def _activation_bytes(settings: Settings, shape: DataShape) -> int:

@@ -21,9 +21,10 @@ from core.data.stacked import StackedBatches
 from core.device import device_errors_explained, matmul_precision
 from core.errors import DivergedError
 from core.events import EpochFinished, Outcome, Paused, Progress, Resumed
-from core.graphs import StepGraphs
+from core.gpu_steps import GpuSteps
 from core.heap import freed_memory_kept
 from core.optimizer import PenalizedOptimizer
+from core.randomness import epoch_key
 from core.settings import Settings, change_settings
 from core.stacked import stack_networks, view_into
 from core.stepping import Clock, steps_of
@@ -103,7 +104,7 @@ class StackedTrainer:
         self.averaged = AveragedWeights(self.model, self._training.ema_decay) if self._training.ema_decay else None
         self.optimizer = PenalizedOptimizer(self.model, self._training)
         self._sums = torch.zeros(3, len(copies), dtype=torch.float64, device=self.device)  # what `step` returns
-        self._graphs: StepGraphs | None = None
+        self._gpu: GpuSteps | None = None
         for at, each in enumerate(copies):
             view_into(each.model, self.model, at)
             if self.averaged is not None and each.averaged is not None:
@@ -186,16 +187,14 @@ class StackedTrainer:
         """Train all batches of an epoch; return False if it was stopped."""
         first, plan = self.copies[0], self._batches.plan(epoch)
         self.model.train()
-        if self.device.type == "cuda":
-            self._capture(plan)
+        batches = self._start_on_gpu(epoch, plan) if self.device.type == "cuda" else None
         self._sums.zero_()
         for each in self.copies:
             each.model.start_epoch(each.settings.training.seed, epoch, self.device)
-        do = self._sum_step if self._graphs is None else self._graphs.step
 
         def take(step: int, part: Plan) -> None:
             share = self.averaged.next_share() if self.averaged is not None else 0.0
-            do(part, first.learning_rate(epoch, step), share)
+            self._sum_step(part, first.learning_rate(epoch, step), share)
 
         def tell(steps: int) -> AllProgress:
             costs = (self._sums[0] / steps).tolist()
@@ -204,19 +203,29 @@ class StackedTrainer:
             running = [copy for copy in self._running if math.isfinite(costs[copy])]
             return AllProgress({copy: first.progress(epoch, steps, costs[copy], seconds) for copy in running})
 
-        return (yield from steps_of(epoch, plan.batches(self._images), control, clock, take=take, tell=tell))
+        if batches is not None and self._gpu is not None:
+            gpu = self._gpu
+            do = steps_of(epoch, batches, control, clock, take=lambda _, images: gpu.step(images), tell=tell)
+        else:
+            do = steps_of(epoch, plan.batches(self._images), control, clock, take=take, tell=tell)
+        return (yield from do)
 
-    def _capture(self, plan: Plan) -> None:
-        """Make CUDA graphs of the steps, where there are none yet."""
-        if self._graphs is None:
-            generators = [each.model.dropout_generator(self.device) for each in self.copies]
-            self._graphs = StepGraphs(self._sum_step, self._changed, generators, self.device)
-        self._graphs.prepare(plan.batches(self._images))
-
-    def _changed(self) -> list[Tensor]:
-        """Return all living tensors that a step changes, as far as they are there already."""
-        averages = [] if self.averaged is None else list(self.averaged.model.state_dict().values())
-        return [self._sums, *self.model.state_dict().values(), *self.optimizer.remembered(), *averages]
+    def _start_on_gpu(self, epoch: int, plan: Plan) -> Iterator[int]:
+        """Begin an epoch of steps that are CUDA graphs; return the images of each."""
+        if self._gpu is None:
+            self._gpu = GpuSteps(
+                self.copies[0].settings,
+                self.model,
+                self.optimizer,
+                self.averaged,
+                self.copies[0].batches,
+                self._sums,
+                plain=self._sum_step,
+                generators=[each.model.dropout_generator(self.device) for each in self.copies],
+            )
+        rates = [self.copies[0].learning_rate(epoch, step) for step in range(len(self.copies[0].batches))]
+        keys = [epoch_key(each.settings.training.seed, epoch, "dropout") for each in self.copies]
+        return self._gpu.epoch(plan, rates, keys)
 
     def _sum_step(self, part: Plan, learning_rate: float | Tensor, share: float | Tensor) -> None:
         """Make a batch of each copy and train on them, adding up what `step` returns."""

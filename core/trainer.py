@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -29,11 +29,12 @@ from core.early_stopping import best_epoch, epochs_without_improvement
 from core.epoch import Epoch
 from core.errors import DivergedError, StateError, TrainingError
 from core.events import BestBy, EpochFinished, Outcome, Progress, Status, TrainerEvent
-from core.graphs import StepGraphs
+from core.gpu_steps import GpuSteps
 from core.heap import freed_memory_kept
 from core.inference import DeadUnits, cross_entropies, logits_of, mean_of_batch_means
 from core.model import Mlp
 from core.optimizer import PenalizedOptimizer
+from core.randomness import epoch_key
 from core.schedule import learning_rate_at
 from core.settings import Settings, change_settings
 from core.size import size_of
@@ -94,7 +95,7 @@ class Trainer:
         self.averaged = AveragedWeights(self.model, training.ema_decay) if training.ema_decay else None
         self.optimizer = PenalizedOptimizer(self.model, training)
         self._sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # what `step` returns
-        self._graphs: StepGraphs | None = None
+        self._gpu: GpuSteps | None = None
 
     def reseeded(self, seed: int) -> Trainer:
         """Return another training, from its beginning, that differs in its seed alone; both share the images."""
@@ -149,6 +150,7 @@ class Trainer:
             self.averaged.load_state(parts["averaged"])
         self.model.load_state_dict(parts["model"])
         self.history = list(history)
+        self._gpu = None  # its graphs are of the tensors that were
 
     def run(self, control: Control) -> Generator[TrainerEvent, None, Outcome]:
         """Train all epochs, yielding events; the generator's return value says how it ended.
@@ -238,24 +240,28 @@ class Trainer:
 
     def _steps(self, epoch: int, control: Control, clock: Clock) -> Generator[TrainerEvent, None, bool]:
         """Train all batches of an epoch; return False if it was stopped."""
-        batch_size, plan = self.settings.training.batch_size, self.batches.plan(epoch)
+        seed, plan = self.settings.training.seed, self.batches.plan(epoch)
         self.model.train()
-        if self.device.type == "cuda":
-            self._capture(plan)
+        batches = self._start_on_gpu(epoch, plan) if self.device.type == "cuda" else None
         self._sums.zero_()
-        self.model.start_epoch(self.settings.training.seed, epoch, self.device)
-        do = self._sum_step if self._graphs is None else self._graphs.step
+        self.model.start_epoch(seed, epoch, self.device)
 
         def take(step: int, part: Plan) -> None:
             share = self.averaged.next_share() if self.averaged is not None else 0.0
-            do(part, self.learning_rate(epoch, step), share)
+            self._sum_step(part, self.learning_rate(epoch, step), share)
 
         def tell(steps: int) -> Progress:
             cost = float(self._sums[0]) / steps
             self._refuse_infinite(epoch, cost, weights=False)
             return self.progress(epoch, steps, cost, clock.seconds())
 
-        return (yield from steps_of(epoch, plan.batches(batch_size), control, clock, take=take, tell=tell))
+        if batches is not None and self._gpu is not None:
+            gpu = self._gpu
+            do = steps_of(epoch, batches, control, clock, take=lambda _, images: gpu.step(images), tell=tell)
+        else:
+            parts = plan.batches(self.settings.training.batch_size)
+            do = steps_of(epoch, parts, control, clock, take=take, tell=tell)
+        return (yield from do)
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Return the learning rate of a step, from 0, of an epoch, from 1."""
@@ -268,17 +274,21 @@ class Trainer:
         rate = self.learning_rate(epoch, steps - 1)
         return Progress(epoch, steps, len(self.batches), cost, images / seconds, rate)
 
-    def _capture(self, plan: Plan) -> None:
-        """Make CUDA graphs of the steps, where there are none yet."""
-        if self._graphs is None:
-            generators = [self.model.dropout_generator(self.device)]
-            self._graphs = StepGraphs(self._sum_step, self._changed, generators, self.device)
-        self._graphs.prepare(plan.batches(self.settings.training.batch_size))
-
-    def _changed(self) -> list[Tensor]:
-        """Return all living tensors that a step changes, as far as they are there already."""
-        averages = [] if self.averaged is None else list(self.averaged.model.state_dict().values())
-        return [self._sums, *self.model.state_dict().values(), *self.optimizer.remembered(), *averages]
+    def _start_on_gpu(self, epoch: int, plan: Plan) -> Iterator[int]:
+        """Begin an epoch of steps that are CUDA graphs; return the images of each."""
+        if self._gpu is None:
+            self._gpu = GpuSteps(
+                self.settings,
+                self.model,
+                self.optimizer,
+                self.averaged,
+                self.batches,
+                self._sums,
+                plain=self._sum_step,
+                generators=[self.model.dropout_generator(self.device)],
+            )
+        rates = [self.learning_rate(epoch, step) for step in range(len(self.batches))]
+        return self._gpu.epoch(plan, rates, [epoch_key(self.settings.training.seed, epoch, "dropout")])
 
     def _sum_step(self, part: Plan, learning_rate: float | Tensor, share: float | Tensor) -> None:
         """Make a batch and train on it, adding up what `step` returns."""
@@ -347,7 +357,7 @@ def check_memory(settings: Settings, data: Dataset, device: torch.device, copies
     Raises:
         TrainingError: There is not.
     """
-    needed = size_of(settings, data.shape).memory.of_copies(copies)
+    needed = size_of(settings, data.shape, on_gpu=device.type == "cuda").memory.of_copies(copies)
     available = available_memory(device)
     if needed > available:
         raise TrainingError(

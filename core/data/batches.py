@@ -77,6 +77,25 @@ class Plan:
         return self.positions, self.shifts, self.flips, self.shares
 
 
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """What batches are made from, on the device.
+
+    Attributes:
+        images: (N, channels, height, width), uint8.
+        labels: (N,), int64.
+        mean: Of each channel (channels,), float32; (0,) where nothing is subtracted.
+        std: What is divided by then, likewise.
+        padding: Pixels of black on each side, where images are cropped.
+    """
+
+    images: Tensor
+    labels: Tensor
+    mean: Tensor
+    std: Tensor
+    padding: int
+
+
 class TrainingBatches:
     """The training set on the device, and its batches in the order of any epoch.
 
@@ -117,6 +136,12 @@ class TrainingBatches:
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return math.ceil(self.images / self._batch_size)
+
+    @property
+    def source(self) -> ImageSource:
+        """What a batch is made from."""
+        mean, std = self._normalize.mean_tensor.flatten(), self._normalize.std_tensor.flatten()
+        return ImageSource(self._images, self._labels, mean, std, self._settings.crop_padding)
 
     def reseeded(self, seed: int) -> TrainingBatches:
         """Return the same images in the orders, and with the augmentation, of another seed."""
@@ -162,6 +187,8 @@ class TrainingBatches:
 
     def _augmentation(self, epoch: int) -> tuple[Tensor | None, Tensor | None]:
         """Return the epoch's shifts (N, 2) in pixels and flips (N,), by position in its order; None where off."""
+        if not (self._settings.crop_padding or self._settings.horizontal_flip):
+            return None, None
         generator = seed_generator(torch.Generator(), self._seed, epoch, "augmentation")
         shifts = torch.randint(0, 2 * self._settings.crop_padding + 1, (self.images, 2), generator=generator)
         flips = torch.rand(self.images, generator=generator) < 0.5  # noqa: PLR2004 - one half

@@ -22,20 +22,23 @@ class Normalizer:
     Attributes:
         mean: One number per channel, or () for none.
         std: One number per channel, or () for none.
+        mean_tensor: The same on the device, (1, channels, 1, 1), float32.
+        std_tensor: Likewise.
     """
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device | str = "cpu") -> None:
         """Keep mean and standard deviation per channel, on the device."""
         self.mean = mean
         self.std = std
-        self._mean = torch.tensor(mean, dtype=torch.float32, device=device).view(1, -1, 1, 1)
-        self._std = torch.tensor(std, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+        self.mean_tensor, self.std_tensor = (
+            torch.tensor(each, dtype=torch.float32, device=device).view(1, -1, 1, 1) for each in (mean, std)
+        )
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return inputs (N, channels * height * width), float32, from images (N, channels, height, width), uint8."""
         values = images.to(torch.float32).div_(255)
         if self.mean:
-            values.sub_(self._mean).div_(self._std)
+            values.sub_(self.mean_tensor).div_(self.std_tensor)
         return values.flatten(1)
 
 

@@ -1,0 +1,373 @@
+"""The GPU's part of a training step, but for its matrix products, in as few kernels as can be (Triton).
+
+https://triton-lang.org. All tensors have the copies of a network that are trained together in front, one or more; `m`
+is the number of images in a batch of one copy. Sums over rows are made in one program each, so that they come out the
+same every time. What differs from step to step is read from tables at `at`, the step's number in its epoch.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from core.fused.activations import activate, slope
+
+
+@triton.jit
+def gather(
+    images,  # (N, values) uint8
+    labels,  # (N,) int64
+    positions,  # (steps * rows,) int64: which image each row of each batch is
+    shifts,  # (steps * rows, 2) int64
+    flips,  # (steps * rows,) bool
+    mean,  # (channels,)
+    std,  # (channels,)
+    at,  # () int64
+    inputs,  # (rows, values): is written
+    targets,  # (rows,) int64: is written
+    start_rows,  # rows of the batches before the last, in one batch
+    values,
+    height,
+    width,
+    padding,
+    NORMALIZED: tl.constexpr,
+    CROPPED: tl.constexpr,
+    FLIPPED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Make a batch: take the images, cut, mirror and normalize them."""
+    row = tl.program_id(0).to(tl.int64)
+    source_row = tl.load(at) * start_rows + row
+    position = tl.load(positions + source_row)
+    value = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = value < values
+    area = height * width
+    channel = value // area
+    source = value
+    there = inside
+    if CROPPED or FLIPPED:
+        line = (value % area) // width
+        column = value % width
+        if FLIPPED:
+            flip = tl.load(flips + source_row).to(tl.int32)
+            column = tl.where(flip != 0, width - 1 - column, column)
+        if CROPPED:
+            line += tl.load(shifts + 2 * source_row).to(tl.int32) - padding
+            column += tl.load(shifts + 2 * source_row + 1).to(tl.int32) - padding
+            there = inside & (line >= 0) & (line < height) & (column >= 0) & (column < width)
+        source = channel * area + line * width + column
+    pixels = tl.load(images + position * values + source, mask=there, other=0).to(tl.float32) / 255
+    if NORMALIZED:
+        middle = tl.load(mean + channel, mask=inside, other=0.0)
+        spread = tl.load(std + channel, mask=inside, other=1.0)
+        pixels = (pixels - middle) / spread
+    tl.store(inputs + row * values + value, pixels, mask=inside)
+    if tl.program_id(1) == 0:
+        tl.store(targets + row, tl.load(labels + position))
+
+
+@triton.jit
+def _kept(key, index, layer, step, dropped):
+    """Return which neurons stay: Philox4x32-10 (Salmon et al. 2011, https://doi.org/10.1145/2063384.2063405)."""
+    zero = index * 0
+    drawn, _, _, _ = tl.philox(key, index, zero + layer, zero + step, zero)
+    return (drawn >> 1).to(tl.int32) >= dropped
+
+
+@triton.jit(do_not_specialize=["layer", "dropped"])
+def block_forward(
+    products,  # (K, m, width): inputs times weights
+    bias,  # (K, width)
+    scale,  # (K, width), as all up to `tracked`: batch norm's
+    shift,
+    running_mean,
+    running_var,
+    tracked,  # (K,) int64
+    carried,  # (K, m, width): what a skip connection adds
+    outputs,  # (K, m, width): is written
+    means,  # (K, width): is written, of the products
+    deviations,  # (K, width): is written, 1 / their standard deviation
+    keys,  # (K,) int64
+    at,  # () int64
+    m,
+    width,
+    layer,
+    dropped,  # of 2^31
+    enlarged,  # by what the neurons that stay are multiplied
+    momentum,
+    eps,
+    ACTIVATION: tl.constexpr,
+    NORM: tl.constexpr,
+    DROPOUT: tl.constexpr,
+    SKIP: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Batch norm, activation, dropout and skip connection of a hidden layer."""
+    copy = tl.program_id(1).to(tl.int64)
+    column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
+    inside = column < width
+    own = copy * width + column
+    begin = copy * m * width
+    offset = tl.load(bias + own, mask=inside, other=0.0)
+    if NORM:
+        total = tl.zeros((COLUMNS,), tl.float32)
+        for start in range(0, m, ROWS):
+            row = start + tl.arange(0, ROWS)
+            there = (row < m)[:, None] & inside[None, :]
+            place = begin + row[:, None].to(tl.int64) * width + column[None, :]
+            total += tl.sum(tl.load(products + place, mask=there, other=0.0), axis=0)
+        mean = total / m
+        squares = tl.zeros((COLUMNS,), tl.float32)
+        for start in range(0, m, ROWS):
+            row = start + tl.arange(0, ROWS)
+            there = (row < m)[:, None] & inside[None, :]
+            place = begin + row[:, None].to(tl.int64) * width + column[None, :]
+            distance = tl.load(products + place, mask=there, other=0.0) - mean[None, :]
+            squares += tl.sum(tl.where(there, distance * distance, 0.0), axis=0)
+        deviation = 1 / tl.sqrt(squares / m + eps)
+        tl.store(means + own, mean, mask=inside)
+        tl.store(deviations + own, deviation, mask=inside)
+        before = tl.load(running_mean + own, mask=inside, other=0.0)
+        tl.store(running_mean + own, before + momentum * (mean + offset - before), mask=inside)
+        before = tl.load(running_var + own, mask=inside, other=0.0)
+        tl.store(running_var + own, before + momentum * (squares / (m - 1) - before), mask=inside)
+        if tl.program_id(0) == 0:
+            tl.store(tracked + copy, tl.load(tracked + copy) + 1)
+        factor = deviation * tl.load(scale + own, mask=inside, other=0.0)
+        offset = tl.load(shift + own, mask=inside, other=0.0)
+    if DROPOUT:
+        key, step = tl.load(keys + copy), tl.load(at).to(tl.int32)
+    for start in range(0, m, ROWS):
+        row = start + tl.arange(0, ROWS)
+        there = (row < m)[:, None] & inside[None, :]
+        place = begin + row[:, None].to(tl.int64) * width + column[None, :]
+        value = tl.load(products + place, mask=there, other=0.0)
+        if NORM:
+            value = (value - mean[None, :]) * factor[None, :]
+        value = activate(value + offset[None, :], ACTIVATION)
+        if DROPOUT:
+            kept = _kept(key, row[:, None] * width + column[None, :], layer, step, dropped)
+            value = tl.where(kept, value * enlarged, 0.0)
+        if SKIP:
+            value += tl.load(carried + place, mask=there, other=0.0)
+        tl.store(outputs + place, value, mask=there)
+
+
+@triton.jit(do_not_specialize=["layer", "dropped"])
+def block_backward(
+    gradients,  # (K, m, width): of what `block_forward` wrote
+    products,
+    bias,
+    scale,
+    shift,
+    means,
+    deviations,
+    keys,
+    at,
+    product_gradients,  # (K, m, width): is written
+    bias_gradients,  # (K, width): is written, as the next two
+    scale_gradients,
+    shift_gradients,
+    m,
+    width,
+    layer,
+    dropped,
+    enlarged,
+    ACTIVATION: tl.constexpr,
+    NORM: tl.constexpr,
+    DROPOUT: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """What `block_forward` did, backwards (Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167)."""
+    copy = tl.program_id(1).to(tl.int64)
+    column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
+    inside = column < width
+    own = copy * width + column
+    begin = copy * m * width
+    offset = tl.load(bias + own, mask=inside, other=0.0)
+    if NORM:
+        mean = tl.load(means + own, mask=inside, other=0.0)
+        deviation = tl.load(deviations + own, mask=inside, other=0.0)
+        factor = tl.load(scale + own, mask=inside, other=0.0)
+        offset = tl.load(shift + own, mask=inside, other=0.0)
+    if DROPOUT:
+        key, step = tl.load(keys + copy), tl.load(at).to(tl.int32)
+    of_shift = tl.zeros((COLUMNS,), tl.float32)
+    of_scale = tl.zeros((COLUMNS,), tl.float32)
+    for start in range(0, m, ROWS):
+        row = start + tl.arange(0, ROWS)
+        there = (row < m)[:, None] & inside[None, :]
+        place = begin + row[:, None].to(tl.int64) * width + column[None, :]
+        value = tl.load(products + place, mask=there, other=0.0)
+        gradient = tl.load(gradients + place, mask=there, other=0.0)
+        if NORM:
+            value = (value - mean[None, :]) * deviation[None, :]
+            gradient *= slope(value * factor[None, :] + offset[None, :], ACTIVATION)
+        else:
+            gradient *= slope(value + offset[None, :], ACTIVATION)
+        if DROPOUT:
+            kept = _kept(key, row[:, None] * width + column[None, :], layer, step, dropped)
+            gradient = tl.where(kept, gradient * enlarged, 0.0)
+        of_shift += tl.sum(gradient, axis=0)
+        if NORM:
+            of_scale += tl.sum(gradient * value, axis=0)
+        else:
+            tl.store(product_gradients + place, gradient, mask=there)
+    if NORM:
+        tl.store(shift_gradients + own, of_shift, mask=inside)
+        tl.store(scale_gradients + own, of_scale, mask=inside)
+        of_bias = tl.zeros((COLUMNS,), tl.float32)
+        for start in range(0, m, ROWS):
+            row = start + tl.arange(0, ROWS)
+            there = (row < m)[:, None] & inside[None, :]
+            place = begin + row[:, None].to(tl.int64) * width + column[None, :]
+            value = tl.load(products + place, mask=there, other=0.0)
+            gradient = tl.load(gradients + place, mask=there, other=0.0)
+            value = (value - mean[None, :]) * deviation[None, :]
+            gradient *= slope(value * factor[None, :] + offset[None, :], ACTIVATION)
+            if DROPOUT:
+                kept = _kept(key, row[:, None] * width + column[None, :], layer, step, dropped)
+                gradient = tl.where(kept, gradient * enlarged, 0.0)
+            gradient -= (of_shift[None, :] + value * of_scale[None, :]) / m
+            gradient = tl.where(there, gradient * (factor * deviation)[None, :], 0.0)
+            of_bias += tl.sum(gradient, axis=0)
+            tl.store(product_gradients + place, gradient, mask=there)
+        tl.store(bias_gradients + own, of_bias, mask=inside)
+    else:
+        tl.store(bias_gradients + own, of_shift, mask=inside)
+
+
+@triton.jit
+def loss(
+    products,  # (K, m, classes)
+    bias,  # (K, classes)
+    targets,  # (K, m) int64, or (K, m, classes) where they are shares
+    sums,  # (3, K) float64: cost, cross-entropy and right answers; are added to
+    gradients,  # (K, m, classes): is written
+    bias_gradients,  # (K, classes): is written
+    m,
+    classes,
+    copies,
+    smoothing,
+    SHARES: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """The cross-entropy's mean over a batch, its gradient, and how many answers are right."""
+    copy = tl.program_id(0).to(tl.int64)
+    column = tl.arange(0, COLUMNS)
+    inside = column < classes
+    begin = copy * m * classes
+    offset = tl.load(bias + copy * classes + column, mask=inside, other=0.0)
+    total = tl.zeros((ROWS,), tl.float32)
+    right = tl.zeros((ROWS,), tl.int32)
+    of_bias = tl.zeros((COLUMNS,), tl.float32)
+    for start in range(0, m, ROWS):
+        row = start + tl.arange(0, ROWS)
+        there = (row < m)[:, None] & inside[None, :]
+        place = begin + row[:, None].to(tl.int64) * classes + column[None, :]
+        logits = tl.load(products + place, mask=there, other=0.0) + offset[None, :]
+        logits = tl.where(inside[None, :], logits, float("-inf"))
+        best = tl.max(logits, axis=1)
+        powers = tl.exp(logits - best[:, None])
+        power_sum = tl.sum(powers, axis=1)
+        likely = logits - best[:, None] - tl.log(power_sum)[:, None]
+        if SHARES:
+            wanted = tl.load(targets + place, mask=there, other=0.0)
+            label = tl.argmax(tl.where(inside[None, :], wanted, -1.0), axis=1)
+        else:
+            label = tl.load(targets + copy * m + row, mask=row < m, other=0).to(tl.int32)
+            wanted = tl.where(column[None, :] == label[:, None], 1.0, 0.0)
+        wanted = wanted * (1 - smoothing) + smoothing / classes
+        losses = tl.sum(tl.where(inside[None, :], -wanted * likely, 0.0), axis=1)
+        total += tl.where(row < m, losses, 0.0)
+        right += tl.where((row < m) & (tl.argmax(logits, axis=1) == label), 1, 0)
+        gradient = tl.where(there, (powers / power_sum[:, None] - wanted) / m, 0.0)
+        of_bias += tl.sum(gradient, axis=0)
+        tl.store(gradients + place, gradient, mask=there)
+    tl.store(bias_gradients + copy * classes + column, of_bias, mask=inside)
+    value = tl.sum(total, axis=0).to(tl.float64) / m
+    for part in tl.static_range(2):
+        place = sums + part * copies + copy
+        tl.store(place, tl.load(place) + value)
+    place = sums + 2 * copies + copy
+    tl.store(place, tl.load(place) + tl.sum(right, axis=0).to(tl.float64))
+
+
+@triton.jit
+def optimize(
+    tensors,  # (tensors, 5) int64: addresses of weights, gradients, both momenta, and bfloat16 copies or 0
+    decays,  # (tensors, 2): the decay past the gradient, and 1 where the L2 penalty covers the weights
+    blocks,  # (blocks, 3) int64: the tensor's number, where the block begins in it, and where the copy's part ends
+    steps,  # (tensors,) int64: addresses of their counts of steps
+    squares,  # (blocks,): is written, sums of squared weights as they were
+    numbers,  # (4, steps): learning rate, share, and Adam's corrections of both momenta
+    at,  # () int64
+    epoch_steps,
+    momentum,
+    beta,
+    eps,
+    decay,  # lambda / m
+    KIND: tl.constexpr,
+    MOMENTUM: tl.constexpr,
+    LOW: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Change all weights as torch.optim's Adam (https://arxiv.org/abs/1412.6980), AdamW (1711.05101) or SGD."""
+    block = tl.program_id(0).to(tl.int64)
+    number = tl.load(blocks + 3 * block)
+    begin = tl.load(blocks + 3 * block + 1)
+    end = tl.load(blocks + 3 * block + 2)
+    place = begin + tl.arange(0, BLOCK)
+    inside = place < end
+    step = tl.load(at)
+    rate = tl.load(numbers + step)
+    weights = tl.load(tensors + 5 * number).to(tl.pointer_type(tl.float32))
+    gradients = tl.load(tensors + 5 * number + 1).to(tl.pointer_type(tl.float32))
+    first = tl.load(tensors + 5 * number + 2).to(tl.pointer_type(tl.float32))
+    weight = tl.load(tl.multiple_of(weights, 16) + place, mask=inside, other=0.0)
+    gradient = tl.load(tl.multiple_of(gradients, 16) + place, mask=inside, other=0.0)
+    covered = tl.load(decays + 2 * number + 1)
+    tl.store(squares + block, tl.sum(weight * weight, axis=0) * covered)
+    gradient += weight * (covered * decay)
+    if KIND == "sgd":
+        if MOMENTUM:
+            gradient += momentum * tl.load(tl.multiple_of(first, 16) + place, mask=inside, other=0.0)
+            tl.store(tl.multiple_of(first, 16) + place, gradient, mask=inside)
+        weight -= rate * gradient
+    else:
+        second = tl.load(tensors + 5 * number + 3).to(tl.pointer_type(tl.float32))
+        if KIND == "adamw":
+            weight -= weight * (rate * tl.load(decays + 2 * number))
+        mean = tl.load(tl.multiple_of(first, 16) + place, mask=inside, other=0.0)
+        square = tl.load(tl.multiple_of(second, 16) + place, mask=inside, other=0.0)
+        mean += (1 - momentum) * (gradient - mean)
+        square = beta * square + (1 - beta) * gradient * gradient
+        tl.store(tl.multiple_of(first, 16) + place, mean, mask=inside)
+        tl.store(tl.multiple_of(second, 16) + place, square, mask=inside)
+        first_correction = tl.load(numbers + 2 * epoch_steps + step)
+        second_correction = tl.load(numbers + 3 * epoch_steps + step)
+        weight -= (rate / first_correction) * mean / (tl.sqrt(square) / second_correction + eps)
+        if begin == 0:
+            count = tl.load(steps + number).to(tl.pointer_type(tl.float32))
+            tl.store(count, tl.load(count) + 1)
+    tl.store(tl.multiple_of(weights, 16) + place, weight, mask=inside)
+    if LOW:
+        address = tl.load(tensors + 5 * number + 4)
+        low = tl.multiple_of(address.to(tl.pointer_type(tl.bfloat16)), 16)
+        tl.store(low + place, weight.to(tl.bfloat16), mask=inside & (address != 0))
+
+
+@triton.jit
+def finish(squares, sums, at, blocks, factor, BLOCK: tl.constexpr):
+    """Add the L2 penalty to the cost of each copy, and go on to the next step."""
+    copy = tl.program_id(0).to(tl.int64)
+    total = tl.zeros((BLOCK,), tl.float64)
+    for start in range(0, blocks, BLOCK):
+        place = start + tl.arange(0, BLOCK)
+        total += tl.load(squares + copy * blocks + place, mask=place < blocks, other=0.0).to(tl.float64)
+    tl.store(sums + copy, tl.load(sums + copy) + tl.sum(total, axis=0) * factor)
+    if copy == 0:
+        tl.store(at, tl.load(at) + 1)

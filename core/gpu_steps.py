@@ -1,0 +1,92 @@
+"""The training steps of an epoch on a GPU."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from core.averaging import AveragedWeights
+from core.data.batches import Plan, TrainingBatches
+from core.fused.available import kernels_work
+from core.graphs import Now, StepGraphs, step_numbers
+from core.model import Mlp
+from core.optimizer import PenalizedOptimizer
+from core.settings import Settings
+
+
+class GpuSteps:
+    """CUDA graphs of a training's steps: of few kernels of our own or, where these cannot be compiled, of PyTorch's."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a step reads and changes
+        self,
+        settings: Settings,
+        model: Mlp,
+        optimizer: PenalizedOptimizer,
+        averaged: AveragedWeights | None,
+        batches: TrainingBatches,
+        sums: Tensor,
+        *,
+        plain: Callable[[Plan, Tensor, Tensor], object],
+        generators: Sequence[torch.Generator],
+    ) -> None:
+        """Prepare; nothing is captured yet.
+
+        Args:
+            settings: What is trained.
+            model: The network, or K stacked ones, on a GPU.
+            optimizer: Its optimizer.
+            averaged: The average of its weights; None where that is off.
+            batches: Where the batches of one copy come from.
+            sums: What every step adds cost, cross-entropy and right answers to: (3,) or, stacked, (3, K), float64.
+            plain: Makes a step by PyTorch alone, given a batch, the learning rate and the share in the average, both
+                tensors ().
+            generators: What it draws random numbers from.
+        """
+        self._model = model
+        self._optimizer = optimizer
+        self._averaged = averaged
+        self._sums = sums
+        self._plain = plain
+        self._copied: list[Tensor] = []
+        rows = settings.training.batch_size * max(1, sums[0].numel())
+        if kernels_work():
+            fused = importlib.import_module("core.fused.step").FusedStep(
+                settings, model, optimizer, batches, sums, self._average
+            )
+            self._copied = fused.copied
+            self._graphs = StepGraphs(fused, self._changed, (), rows)
+        else:
+            self._graphs = StepGraphs(self._plain_step, self._changed, generators, rows)
+
+    def epoch(self, plan: Plan, rates: Sequence[float], keys: Sequence[int]) -> Iterator[int]:
+        """Begin an epoch; return the number of images of each batch.
+
+        Args:
+            plan: Its images.
+            rates: The learning rate of each step.
+            keys: What the dropout of each copy depends on.
+        """
+        shares = [0.0 if self._averaged is None else self._averaged.next_share() for _ in rates]
+        self._graphs.start_epoch(plan, step_numbers(rates, shares, self._optimizer.steps_made()), keys)
+        return self._graphs.sizes(len(plan))
+
+    def step(self, images: int) -> None:
+        """Let the GPU make the next step, on so many images, and do not wait for it."""
+        self._graphs.step(images)
+
+    def _plain_step(self, now: Now, images: int) -> None:
+        self._plain(now.part(images), now.rate(), now.share())
+        now.at.add_(1)
+
+    def _average(self, share: Tensor) -> None:
+        if self._averaged is not None:
+            self._averaged.update(share)
+
+    def _changed(self) -> list[Tensor]:
+        """Return all living tensors that a step changes, as far as they are there already."""
+        averages = [] if self._averaged is None else list(self._averaged.model.state_dict().values())
+        own = [self._sums, *self._model.state_dict().values(), *self._optimizer.remembered()]
+        return own + averages + self._copied
