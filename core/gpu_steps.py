@@ -17,6 +17,11 @@ from core.optimizer import PenalizedOptimizer
 from core.settings import Settings
 
 
+def makes_graphs(device: torch.device) -> bool:
+    """Return whether steps on a device are CUDA graphs."""
+    return device.type == "cuda"
+
+
 class GpuSteps:
     """CUDA graphs of a training's steps: of few kernels of our own or, where these cannot be compiled, of PyTorch's."""
 
@@ -54,7 +59,7 @@ class GpuSteps:
         rows = settings.training.batch_size * max(1, sums[0].numel())
         if kernels_work():
             fused = importlib.import_module("core.fused.step").FusedStep(
-                settings, model, optimizer, batches, sums, self._average
+                settings, model, optimizer, batches, averaged, sums
             )
             self._copied = fused.copied
             self._graphs = StepGraphs(fused, self._changed, (), rows)
@@ -73,17 +78,13 @@ class GpuSteps:
         self._graphs.start_epoch(plan, step_numbers(rates, shares, self._optimizer.steps_made()), keys)
         return self._graphs.sizes(len(plan))
 
-    def step(self, images: int) -> None:
-        """Let the GPU make the next step, on so many images, and do not wait for it."""
+    def step(self, _number: int, images: int) -> None:
+        """Let the GPU make the next step, on so many images, and do not wait for it. It counts the steps itself."""
         self._graphs.step(images)
 
     def _plain_step(self, now: Now, images: int) -> None:
         self._plain(now.part(images), now.rate(), now.share())
         now.at.add_(1)
-
-    def _average(self, share: Tensor) -> None:
-        if self._averaged is not None:
-            self._averaged.update(share)
 
     def _changed(self) -> list[Tensor]:
         """Return all living tensors that a step changes, as far as they are there already."""

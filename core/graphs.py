@@ -38,6 +38,15 @@ class Now:
     at: Tensor
     rows: int
 
+    def take_in(self, plan: Plan, numbers: Tensor, keys: Sequence[int]) -> None:
+        """Become the beginning of an epoch: of as many images and of the same kind as the one before."""
+        for own, given in zip(self.plan.tensors(), plan.tensors(), strict=True):
+            if own is not None and given is not None:
+                own[: len(given)].copy_(given)
+        self.numbers.copy_(numbers)
+        self.keys.copy_(torch.tensor(keys))
+        self.at.zero_()
+
     def part(self, images: int) -> Plan:
         """Return the plan of this step's batch, which has so many images."""
         whole = (None if each is None else self._batch(each, images) for each in self.plan.tensors()[1:])
@@ -53,10 +62,6 @@ class Now:
 
     def _batch(self, each: Tensor, images: int) -> Tensor:
         return each.view(-1, self.rows, *each.shape[1:]).index_select(0, self.at.view(1))[0, :images]
-
-    def tensors(self) -> list[Tensor]:
-        """Return all of them."""
-        return [each for each in (*self.plan.tensors(), self.numbers, self.keys, self.at) if each is not None]
 
 
 class StepGraphs:
@@ -96,12 +101,8 @@ class StepGraphs:
             keys: Likewise.
         """
         if self._now is None:
-            self._now = _room_for(plan, numbers, keys, self._rows)
-        device = plan.positions.device
-        given = [each for each in plan.tensors() if each is not None]
-        given += [numbers.to(device), torch.tensor(keys, device=device), torch.zeros((), device=device)]
-        for own, each in zip(self._now.tensors(), given, strict=True):
-            (own[: len(each)] if each.dim() else own).copy_(each)
+            self._now = room_for(plan, numbers, keys, self._rows)
+        self._now.take_in(plan, numbers, keys)
         if not self._captured:
             for size in dict.fromkeys(self.sizes(len(plan))):
                 self._captured[size] = self._capture(self._now, size)
@@ -151,7 +152,7 @@ def step_numbers(rates: Sequence[float], shares: Sequence[float], steps_made: in
     return torch.tensor([rates, shares, first, second])
 
 
-def _room_for(plan: Plan, numbers: Tensor, keys: Sequence[int], rows: int) -> Now:
+def room_for(plan: Plan, numbers: Tensor, keys: Sequence[int], rows: int) -> Now:
     """Return an epoch of this shape that begins, with nothing in it."""
     room = math.ceil(len(plan) / rows) * rows
     device = plan.positions.device

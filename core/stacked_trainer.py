@@ -21,7 +21,7 @@ from core.data.stacked import StackedBatches
 from core.device import device_errors_explained, matmul_precision
 from core.errors import DivergedError
 from core.events import EpochFinished, Outcome, Paused, Progress, Resumed
-from core.gpu_steps import GpuSteps
+from core.gpu_steps import GpuSteps, makes_graphs
 from core.heap import freed_memory_kept
 from core.optimizer import PenalizedOptimizer
 from core.randomness import epoch_key
@@ -187,7 +187,11 @@ class StackedTrainer:
         """Train all batches of an epoch; return False if it was stopped."""
         first, plan = self.copies[0], self._batches.plan(epoch)
         self.model.train()
-        batches = self._start_on_gpu(epoch, plan) if self.device.type == "cuda" else None
+        gpu = self._steps_on_gpu() if makes_graphs(self.device) else None
+        if gpu is not None:  # before dropout begins, as the first time draws random numbers
+            rates = [first.learning_rate(epoch, step) for step in range(len(first.batches))]
+            keys = [epoch_key(each.settings.training.seed, epoch, "dropout") for each in self.copies]
+            sizes = gpu.epoch(plan, rates, keys)
         self._sums.zero_()
         for each in self.copies:
             each.model.start_epoch(each.settings.training.seed, epoch, self.device)
@@ -203,15 +207,12 @@ class StackedTrainer:
             running = [copy for copy in self._running if math.isfinite(costs[copy])]
             return AllProgress({copy: first.progress(epoch, steps, costs[copy], seconds) for copy in running})
 
-        if batches is not None and self._gpu is not None:
-            gpu = self._gpu
-            do = steps_of(epoch, batches, control, clock, take=lambda _, images: gpu.step(images), tell=tell)
-        else:
-            do = steps_of(epoch, plan.batches(self._images), control, clock, take=take, tell=tell)
-        return (yield from do)
+        if gpu is None:
+            return (yield from steps_of(epoch, plan.batches(self._images), control, clock, take=take, tell=tell))
+        return (yield from steps_of(epoch, sizes, control, clock, take=gpu.step, tell=tell))
 
-    def _start_on_gpu(self, epoch: int, plan: Plan) -> Iterator[int]:
-        """Begin an epoch of steps that are CUDA graphs; return the images of each."""
+    def _steps_on_gpu(self) -> GpuSteps:
+        """Return what makes steps that are CUDA graphs."""
         if self._gpu is None:
             self._gpu = GpuSteps(
                 self.copies[0].settings,
@@ -223,9 +224,7 @@ class StackedTrainer:
                 plain=self._sum_step,
                 generators=[each.model.dropout_generator(self.device) for each in self.copies],
             )
-        rates = [self.copies[0].learning_rate(epoch, step) for step in range(len(self.copies[0].batches))]
-        keys = [epoch_key(each.settings.training.seed, epoch, "dropout") for each in self.copies]
-        return self._gpu.epoch(plan, rates, keys)
+        return self._gpu
 
     def _sum_step(self, part: Plan, learning_rate: float | Tensor, share: float | Tensor) -> None:
         """Make a batch of each copy and train on them, adding up what `step` returns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from core.early_stopping import best_epoch, epochs_without_improvement
 from core.epoch import Epoch
 from core.errors import DivergedError, StateError, TrainingError
 from core.events import BestBy, EpochFinished, Outcome, Progress, Status, TrainerEvent
-from core.gpu_steps import GpuSteps
+from core.gpu_steps import GpuSteps, makes_graphs
 from core.heap import freed_memory_kept
 from core.inference import DeadUnits, cross_entropies, logits_of, mean_of_batch_means
 from core.model import Mlp
@@ -242,7 +242,10 @@ class Trainer:
         """Train all batches of an epoch; return False if it was stopped."""
         seed, plan = self.settings.training.seed, self.batches.plan(epoch)
         self.model.train()
-        batches = self._start_on_gpu(epoch, plan) if self.device.type == "cuda" else None
+        gpu = self._steps_on_gpu() if makes_graphs(self.device) else None
+        if gpu is not None:  # before dropout begins, as the first time draws random numbers
+            rates = [self.learning_rate(epoch, step) for step in range(len(self.batches))]
+            sizes = gpu.epoch(plan, rates, [epoch_key(seed, epoch, "dropout")])
         self._sums.zero_()
         self.model.start_epoch(seed, epoch, self.device)
 
@@ -255,13 +258,10 @@ class Trainer:
             self._refuse_infinite(epoch, cost, weights=False)
             return self.progress(epoch, steps, cost, clock.seconds())
 
-        if batches is not None and self._gpu is not None:
-            gpu = self._gpu
-            do = steps_of(epoch, batches, control, clock, take=lambda _, images: gpu.step(images), tell=tell)
-        else:
+        if gpu is None:
             parts = plan.batches(self.settings.training.batch_size)
-            do = steps_of(epoch, parts, control, clock, take=take, tell=tell)
-        return (yield from do)
+            return (yield from steps_of(epoch, parts, control, clock, take=take, tell=tell))
+        return (yield from steps_of(epoch, sizes, control, clock, take=gpu.step, tell=tell))
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Return the learning rate of a step, from 0, of an epoch, from 1."""
@@ -274,8 +274,8 @@ class Trainer:
         rate = self.learning_rate(epoch, steps - 1)
         return Progress(epoch, steps, len(self.batches), cost, images / seconds, rate)
 
-    def _start_on_gpu(self, epoch: int, plan: Plan) -> Iterator[int]:
-        """Begin an epoch of steps that are CUDA graphs; return the images of each."""
+    def _steps_on_gpu(self) -> GpuSteps:
+        """Return what makes steps that are CUDA graphs."""
         if self._gpu is None:
             self._gpu = GpuSteps(
                 self.settings,
@@ -287,8 +287,7 @@ class Trainer:
                 plain=self._sum_step,
                 generators=[self.model.dropout_generator(self.device)],
             )
-        rates = [self.learning_rate(epoch, step) for step in range(len(self.batches))]
-        return self._gpu.epoch(plan, rates, [epoch_key(self.settings.training.seed, epoch, "dropout")])
+        return self._gpu
 
     def _sum_step(self, part: Plan, learning_rate: float | Tensor, share: float | Tensor) -> None:
         """Make a batch and train on it, adding up what `step` returns."""
@@ -342,8 +341,9 @@ class Trainer:
             if self.averaged is not None:
                 averages = self.averaged.model.state_dict()
                 tensors |= {f"the average of {name}": tensor for name, tensor in averages.items()}
-            sums = torch.stack([tensor.sum(dtype=torch.float64) for tensor in tensors.values()])  # one wait for a GPU
-            bad = next((name for name, sum_ in zip(tensors, sums.tolist(), strict=True) if not math.isfinite(sum_)), "")
+            numbers = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
+            largest = torch.stack(torch._foreach_norm(list(numbers.values()), math.inf)).tolist()  # one wait for a GPU
+            bad = next((name for name, each in zip(numbers, largest, strict=True) if not math.isfinite(each)), "")
         if bad:
             raise DivergedError(
                 f"{bad} became NaN or infinite in epoch {epoch}, which is not kept; "

@@ -46,7 +46,7 @@ def digits() -> Dataset:
 @pytest.fixture
 def small() -> Settings:
     """Settings that train on the digits in a moment."""
-    return change_settings(Settings(), {"model.hidden": "16-8", "training.epochs": 2})
+    return change_settings(Settings(), {"model.hidden": "16-8", "training.epochs": 2, "training.device": "cpu"})
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from core.control import Control
-from core.data.batches import Plan
 from core.data.dataset import Dataset
 from core.events import EpochFinished
+from core.fused.available import kernels_work
+from core.graphs import StepGraphs
 from core.settings import Settings, change_settings
 from core.trainer import Trainer
 
@@ -44,12 +44,7 @@ def trained(trainer: Trainer) -> tuple[list[tuple[float, ...]], dict[str, Tensor
 
 
 class StandIn:
-    """A graph that makes its step anew at every replay, with what it was captured with."""
-
-    steps: Any = None
-
-    def __init__(self) -> None:
-        self.captured: tuple[Plan, Tensor, Tensor] | None = None
+    """A graph of which only its place is asked for."""
 
     def register_generator_state(self, generator: torch.Generator) -> None:
         assert isinstance(generator, torch.Generator)
@@ -57,12 +52,10 @@ class StandIn:
     def pool(self) -> None:
         return None
 
-    def replay(self) -> None:
-        StandIn.steps(*self.captured)
-
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let graphs be captured without a GPU; at every replay their step is made anew."""
     stream = SimpleNamespace(wait_stream=lambda _other: None)
 
     @contextlib.contextmanager
@@ -74,6 +67,17 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
     monkeypatch.setattr(torch.cuda, "stream", nothing)
     monkeypatch.setattr(torch.cuda, "graph", nothing)
+    monkeypatch.setattr(StepGraphs, "step", lambda self, size: self._step(self._now, size))
+    monkeypatch.setattr("core.gpu_steps.kernels_work", lambda: False)
+
+
+@contextlib.contextmanager
+def graphs_made() -> Iterator[None]:
+    """Let steps be graphs on the CPU too."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("trainer", "stacked_trainer"):
+            patch.setattr(f"core.{module}.makes_graphs", lambda _: True)
+        yield
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -81,23 +85,22 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_making_graphs_changes_nothing_and_their_steps_are_the_trainers(
     small: Settings, digits: Dataset, kind: dict[str, object]
 ) -> None:
-    settings = changed(small, kind)
-    plain = Trainer(settings, digits)
-    graphed = Trainer(settings, digits)
+    settings = change_settings(changed(small, kind), {"training.device": "cpu"})
+    plain, graphed = Trainer(settings, digits), Trainer(settings, digits)
     begin = {name: tensor.clone() for name, tensor in graphed.model.state_dict().items()}
-    plan = graphed.batches.plan(1)
+    steps = graphed._steps_on_gpu()
     graphed.model.train()
-    graphed._capture(plan)
-    assert graphed._graphs is not None
+    rates = [graphed.learning_rate(1, step) for step in range(len(graphed.batches))]
+    steps.epoch(graphed.batches.plan(1), rates, [0])
     for name, tensor in graphed.model.state_dict().items():
         assert torch.equal(tensor, begin[name]), name
-    StandIn.steps = graphed._sum_step
-    for size, captured in graphed._graphs._captured.items():
-        assert len(captured.part) == size
-        captured.graph.captured = (captured.part, graphed._graphs._rate, graphed._graphs._share)  # type: ignore[attr-defined]
-    figures, state = trained(graphed)
+    if graphed.averaged is not None:
+        graphed.averaged.steps = 0
+    assert graphed._gpu is steps
+    with graphs_made():
+        figures, state = trained(graphed)
     expected, expected_state = trained(plain)
-    assert len(graphed._graphs._captured) == (1 if settings.training.batch_size == 1437 else 2)
+    assert len(steps._graphs._captured) == (1 if settings.training.batch_size == 1437 else 2)
     for one, other in zip(figures, expected, strict=True):
         assert one == pytest.approx(other, rel=1e-4, abs=1e-5)
     assert state.keys() == expected_state.keys()
@@ -112,15 +115,31 @@ def test_a_gpu_trains_the_same_with_graphs_and_without(
     small: Settings, digits: Dataset, kind: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = change_settings(changed(small, kind), {"training.device": "cuda"})
+    monkeypatch.setattr("core.gpu_steps.kernels_work", lambda: False)
     graphed = Trainer(settings, digits)
     figures, state = trained(graphed)
-    assert graphed._graphs is not None
-    monkeypatch.setattr(Trainer, "_capture", lambda _trainer, _plan: None)
+    assert graphed._gpu is not None
+    monkeypatch.setattr("core.trainer.makes_graphs", lambda _: False)
     expected, expected_state = trained(Trainer(settings, digits))
     for one, other in zip(figures, expected, strict=True):
         assert one == pytest.approx(other, rel=1e-4, abs=1e-5)
     for name, tensor in state.items():
         assert tensor.shape == expected_state[name].shape
+
+
+@needs_gpu
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gpu_trains_the_same_with_our_kernels(
+    small: Settings, digits: Dataset, kind: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert kernels_work()
+    kind = {**kind, "model.hidden.*.dropout": 0.0, "training.device": "cuda"}
+    settings = change_settings(changed(small, kind), kind)
+    figures, _ = trained(Trainer(settings, digits))
+    monkeypatch.setattr("core.gpu_steps.kernels_work", lambda: False)
+    expected, _ = trained(Trainer(settings, digits))
+    for one, other in zip(figures, expected, strict=True):
+        assert one == pytest.approx(other, rel=1e-3, abs=1e-3)
 
 
 @needs_gpu
@@ -143,11 +162,11 @@ def test_a_gpu_goes_on_exactly_where_it_stopped(small: Settings, digits: Dataset
 def test_an_epoch_of_steps_does_not_wait_for_the_gpu(small: Settings, digits: Dataset) -> None:
     trainer = Trainer(change_settings(changed(small, KINDS[1]), {"training.device": "cuda"}), digits)
     trained(trainer)
-    plan = trainer.batches.plan(4)
-    assert trainer._graphs is not None
+    assert trainer._gpu is not None
+    sizes = trainer._gpu.epoch(trainer.batches.plan(4), [0.001] * len(trainer.batches), [0])
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for part in plan.batches(trainer.settings.training.batch_size):
-            trainer._graphs.step(part, 0.001, 0.1)
+        for number, images in enumerate(sizes):
+            trainer._gpu.step(number, images)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -22,7 +22,7 @@ from core.size import size_of
 from core.stacked import stack_networks, view_into
 from core.stacked_trainer import AllProgress, OfCopy, StackedEvent, StackedTrainer
 from core.trainer import Trainer
-from tests.test_graphs import StandIn, stand_in
+from tests.test_graphs import graphs_made, stand_in
 
 __all__ = ["stand_in"]
 
@@ -144,7 +144,7 @@ def test_each_copy_is_its_single_training_on_a_gpu(
     settings = changed(small, {"training.device": "cuda", **changes})
     trainer = StackedTrainer(settings, digits, SEEDS)
     events = list(trainer.run(Control()))
-    assert trainer._graphs is not None
+    assert trainer._gpu is not None
     for copy, seed in enumerate(SEEDS):
         _, expected, _ = alone(settings, digits, seed)
         for one, other in zip(epochs_and_end(events, copy)[0], expected, strict=True):
@@ -157,14 +157,11 @@ def test_each_copy_is_its_single_training_on_a_gpu(
 def test_making_graphs_changes_nothing(small: Settings, digits: Dataset, changes: dict[str, object]) -> None:
     settings = changed(small, changes)
     plain, graphed = (StackedTrainer(settings, digits, SEEDS) for _ in range(2))
-    StandIn.steps = graphed._sum_step
-    graphed.model.train()
-    graphed._capture(graphed._batches.plan(1))
-    assert graphed._graphs is not None
-    assert sorted(graphed._graphs._captured) == [3 * len(graphed.copies[0].batches.plan(1)) % 1200, 1200]
-    for captured in graphed._graphs._captured.values():
-        captured.graph.captured = (captured.part, graphed._graphs._rate, graphed._graphs._share)  # type: ignore[attr-defined]
-    expected, found = list(plain.run(Control())), list(graphed.run(Control()))
+    with graphs_made():
+        found = list(graphed.run(Control()))
+    expected = list(plain.run(Control()))
+    assert graphed._gpu is not None
+    assert sorted(graphed._gpu._graphs._captured) == [3 * len(graphed.copies[0].batches.plan(1)) % 1200, 1200]
     for copy in range(len(SEEDS)):
         for one, other in zip(epochs_and_end(found, copy)[0], epochs_and_end(expected, copy)[0], strict=True):
             assert one.result.train_cost == pytest.approx(other.result.train_cost, rel=1e-4)

@@ -67,29 +67,69 @@ def gather(
 
 
 @triton.jit
-def _kept(key, index, layer, step, dropped):
-    """Return which neurons stay: Philox4x32-10 (Salmon et al. 2011, https://doi.org/10.1145/2063384.2063405)."""
+def _kept(key, row, width, layer, step, dropped, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Return which neurons (ROWS, COLUMNS) stay, by Philox4x32-7 (Salmon et al. 2011, 10.1145/2063384.2063405).
+
+    Each draw is for four neurons beside each other; seven rounds are the fewest that pass all statistical tests there.
+    """
+    four = tl.program_id(0) * (COLUMNS // 4) + tl.arange(0, COLUMNS // 4)
+    index = row[:, None] * ((width + 3) // 4) + four[None, :]
     zero = index * 0
-    drawn, _, _, _ = tl.philox(key, index, zero + layer, zero + step, zero)
+    first, second, third, fourth = tl.philox(key, index, zero + layer, zero + step, zero, 7)
+    drawn = tl.join(tl.join(first, third), tl.join(second, fourth)).reshape(ROWS, COLUMNS)
     return (drawn >> 1).to(tl.int32) >= dropped
+
+
+@triton.jit
+def _product(
+    left,  # (m, depth)
+    right,  # (depth, width), by its strides
+    row,
+    column,
+    m,
+    width,
+    depth,
+    right_row,
+    right_column,
+    PRECISION: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    DEPTH: tl.constexpr,
+):
+    """Return a part (ROWS, COLUMNS) of a matrix product."""
+    total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for start in range(0, depth, DEPTH):
+        deep = start + tl.arange(0, DEPTH)
+        one = tl.load(
+            left + row[:, None] * depth + deep[None, :], mask=(row < m)[:, None] & (deep < depth)[None, :], other=0.0
+        )
+        other = tl.load(
+            right + deep[:, None] * right_row + column[None, :] * right_column,
+            mask=(deep < depth)[:, None] & (column < width)[None, :],
+            other=0.0,
+        )
+        total = tl.dot(one, other, total, input_precision=PRECISION)
+    return total
 
 
 @triton.jit(do_not_specialize=["layer", "dropped"])
 def block_forward(
-    products,  # (K, m, width): inputs times weights
+    inputs,  # (K, m, before)
+    factors,  # (K, width, before): the weights
+    products,  # (K, m, width): inputs times weights; is written where PRODUCT
     bias,  # (K, width)
     scale,  # (K, width), as all up to `tracked`: batch norm's
     shift,
     running_mean,
     running_var,
     tracked,  # (K,) int64
-    carried,  # (K, m, width): what a skip connection adds
     outputs,  # (K, m, width): is written
     means,  # (K, width): is written, of the products
     deviations,  # (K, width): is written, 1 / their standard deviation
     keys,  # (K,) int64
     at,  # () int64
     m,
+    before,
     width,
     layer,
     dropped,  # of 2^31
@@ -100,38 +140,68 @@ def block_forward(
     NORM: tl.constexpr,
     DROPOUT: tl.constexpr,
     SKIP: tl.constexpr,
+    WHOLE: tl.constexpr,  # whether ROWS are all
+    PRODUCT: tl.constexpr,  # whether to make the products too
+    PRECISION: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
+    DEPTH: tl.constexpr,
 ):
-    """Batch norm, activation, dropout and skip connection of a hidden layer."""
+    """Batch norm, activation, dropout and skip connection of a hidden layer (https://arxiv.org/abs/1502.03167)."""
     copy = tl.program_id(1).to(tl.int64)
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     inside = column < width
     own = copy * width + column
     begin = copy * m * width
     offset = tl.load(bias + own, mask=inside, other=0.0)
+    row = tl.arange(0, ROWS)
+    if WHOLE:
+        there = (row < m)[:, None] & inside[None, :]
+        place = begin + row[:, None] * width + column[None, :]
+        if PRODUCT:
+            whole = _product(
+                inputs + copy * m * before,
+                factors + copy * width * before,
+                row,
+                column,
+                m,
+                width,
+                before,
+                1,
+                before,
+                PRECISION,
+                ROWS,
+                COLUMNS,
+                DEPTH,
+            )
+            tl.store(products + place, whole, mask=there)
+        else:
+            whole = tl.load(products + place, mask=there, other=0.0)
     if NORM:
         total = tl.zeros((COLUMNS,), tl.float32)
-        for start in range(0, m, ROWS):
-            row = start + tl.arange(0, ROWS)
-            there = (row < m)[:, None] & inside[None, :]
-            place = begin + row[:, None].to(tl.int64) * width + column[None, :]
-            total += tl.sum(tl.load(products + place, mask=there, other=0.0), axis=0)
-        mean = total / m
         squares = tl.zeros((COLUMNS,), tl.float32)
-        for start in range(0, m, ROWS):
-            row = start + tl.arange(0, ROWS)
-            there = (row < m)[:, None] & inside[None, :]
-            place = begin + row[:, None].to(tl.int64) * width + column[None, :]
-            distance = tl.load(products + place, mask=there, other=0.0) - mean[None, :]
-            squares += tl.sum(tl.where(there, distance * distance, 0.0), axis=0)
+        if WHOLE:
+            mean = tl.sum(whole, axis=0) / m
+            distance = tl.where(there, whole - mean[None, :], 0.0)
+            squares = tl.sum(distance * distance, axis=0)
+        else:
+            for start in range(0, m, ROWS):
+                there = (start + row < m)[:, None] & inside[None, :]
+                place = begin + (start + row)[:, None].to(tl.int64) * width + column[None, :]
+                total += tl.sum(tl.load(products + place, mask=there, other=0.0), axis=0)
+            mean = total / m
+            for start in range(0, m, ROWS):
+                there = (start + row < m)[:, None] & inside[None, :]
+                place = begin + (start + row)[:, None].to(tl.int64) * width + column[None, :]
+                distance = tl.load(products + place, mask=there, other=0.0) - mean[None, :]
+                squares += tl.sum(tl.where(there, distance * distance, 0.0), axis=0)
         deviation = 1 / tl.sqrt(squares / m + eps)
         tl.store(means + own, mean, mask=inside)
         tl.store(deviations + own, deviation, mask=inside)
-        before = tl.load(running_mean + own, mask=inside, other=0.0)
-        tl.store(running_mean + own, before + momentum * (mean + offset - before), mask=inside)
-        before = tl.load(running_var + own, mask=inside, other=0.0)
-        tl.store(running_var + own, before + momentum * (squares / (m - 1) - before), mask=inside)
+        old = tl.load(running_mean + own, mask=inside, other=0.0)
+        tl.store(running_mean + own, old + momentum * (mean + offset - old), mask=inside)
+        old = tl.load(running_var + own, mask=inside, other=0.0)
+        tl.store(running_var + own, old + momentum * (squares / (m - 1) - old), mask=inside)
         if tl.program_id(0) == 0:
             tl.store(tracked + copy, tl.load(tracked + copy) + 1)
         factor = deviation * tl.load(scale + own, mask=inside, other=0.0)
@@ -139,24 +209,51 @@ def block_forward(
     if DROPOUT:
         key, step = tl.load(keys + copy), tl.load(at).to(tl.int32)
     for start in range(0, m, ROWS):
-        row = start + tl.arange(0, ROWS)
-        there = (row < m)[:, None] & inside[None, :]
-        place = begin + row[:, None].to(tl.int64) * width + column[None, :]
-        value = tl.load(products + place, mask=there, other=0.0)
+        there = (start + row < m)[:, None] & inside[None, :]
+        place = begin + (start + row)[:, None].to(tl.int64) * width + column[None, :]
+        value = whole if WHOLE else tl.load(products + place, mask=there, other=0.0)
         if NORM:
             value = (value - mean[None, :]) * factor[None, :]
         value = activate(value + offset[None, :], ACTIVATION)
         if DROPOUT:
-            kept = _kept(key, row[:, None] * width + column[None, :], layer, step, dropped)
+            kept = _kept(key, start + row, width, layer, step, dropped, ROWS, COLUMNS)
             value = tl.where(kept, value * enlarged, 0.0)
         if SKIP:
-            value += tl.load(carried + place, mask=there, other=0.0)
+            value += tl.load(inputs + place, mask=there, other=0.0)
         tl.store(outputs + place, value, mask=there)
+
+
+@triton.jit
+def _slope(
+    gradient,
+    value,  # the products, normalized
+    factor,
+    offset,
+    key,
+    row,
+    width,
+    layer,
+    step,
+    dropped,
+    enlarged,
+    ACTIVATION: tl.constexpr,
+    DROPOUT: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Return the gradient before activation and dropout, given that after them."""
+    gradient *= slope(value * factor[None, :] + offset[None, :], ACTIVATION)
+    if DROPOUT:
+        kept = _kept(key, row, width, layer, step, dropped, ROWS, COLUMNS)
+        gradient = tl.where(kept, gradient * enlarged, 0.0)
+    return gradient
 
 
 @triton.jit(do_not_specialize=["layer", "dropped"])
 def block_backward(
-    gradients,  # (K, m, width): of what `block_forward` wrote
+    gradients,  # (K, m, width): of what `block_forward` wrote; is read unless PRODUCT
+    next_gradients,  # (K, m, after): of the next layer's products
+    next_factors,  # (K, after, width): the next layer's weights
     products,
     bias,
     scale,
@@ -170,6 +267,7 @@ def block_backward(
     scale_gradients,
     shift_gradients,
     m,
+    after,
     width,
     layer,
     dropped,
@@ -177,83 +275,139 @@ def block_backward(
     ACTIVATION: tl.constexpr,
     NORM: tl.constexpr,
     DROPOUT: tl.constexpr,
+    WHOLE: tl.constexpr,
+    PRODUCT: tl.constexpr,  # whether to make `gradients` from the next layer's
+    PRECISION: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
+    DEPTH: tl.constexpr,
 ):
-    """What `block_forward` did, backwards (Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167)."""
+    """What `block_forward` did, backwards."""
     copy = tl.program_id(1).to(tl.int64)
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     inside = column < width
     own = copy * width + column
     begin = copy * m * width
-    offset = tl.load(bias + own, mask=inside, other=0.0)
+    row = tl.arange(0, ROWS)
+    mean = tl.zeros((COLUMNS,), tl.float32)
+    deviation = mean + 1
+    factor = mean + 1
+    key, step = tl.load(keys + copy), tl.load(at).to(tl.int32)
     if NORM:
         mean = tl.load(means + own, mask=inside, other=0.0)
         deviation = tl.load(deviations + own, mask=inside, other=0.0)
         factor = tl.load(scale + own, mask=inside, other=0.0)
         offset = tl.load(shift + own, mask=inside, other=0.0)
-    if DROPOUT:
-        key, step = tl.load(keys + copy), tl.load(at).to(tl.int32)
+    else:
+        offset = tl.load(bias + own, mask=inside, other=0.0)
     of_shift = tl.zeros((COLUMNS,), tl.float32)
     of_scale = tl.zeros((COLUMNS,), tl.float32)
     for start in range(0, m, ROWS):
-        row = start + tl.arange(0, ROWS)
-        there = (row < m)[:, None] & inside[None, :]
-        place = begin + row[:, None].to(tl.int64) * width + column[None, :]
-        value = tl.load(products + place, mask=there, other=0.0)
-        gradient = tl.load(gradients + place, mask=there, other=0.0)
-        if NORM:
-            value = (value - mean[None, :]) * deviation[None, :]
-            gradient *= slope(value * factor[None, :] + offset[None, :], ACTIVATION)
+        there = (start + row < m)[:, None] & inside[None, :]
+        place = begin + (start + row)[:, None].to(tl.int64) * width + column[None, :]
+        if PRODUCT:
+            gradient = _product(
+                next_gradients + copy * m * after,
+                next_factors + copy * after * width,
+                row,
+                column,
+                m,
+                width,
+                after,
+                width,
+                1,
+                PRECISION,
+                ROWS,
+                COLUMNS,
+                DEPTH,
+            )
         else:
-            gradient *= slope(value + offset[None, :], ACTIVATION)
-        if DROPOUT:
-            kept = _kept(key, row[:, None] * width + column[None, :], layer, step, dropped)
-            gradient = tl.where(kept, gradient * enlarged, 0.0)
+            gradient = tl.load(gradients + place, mask=there, other=0.0)
+        value = (tl.load(products + place, mask=there, other=0.0) - mean[None, :]) * deviation[None, :]
+        gradient = _slope(
+            gradient,
+            value,
+            factor,
+            offset,
+            key,
+            start + row,
+            width,
+            layer,
+            step,
+            dropped,
+            enlarged,
+            ACTIVATION,
+            DROPOUT,
+            ROWS,
+            COLUMNS,
+        )
+        gradient = tl.where(there, gradient, 0.0)
         of_shift += tl.sum(gradient, axis=0)
         if NORM:
             of_scale += tl.sum(gradient * value, axis=0)
+            if WHOLE:
+                gradient -= (of_shift[None, :] + value * of_scale[None, :]) / m
+                gradient = tl.where(there, gradient * (factor * deviation)[None, :], 0.0)
+                tl.store(bias_gradients + own, tl.sum(gradient, axis=0), mask=inside)
+                tl.store(product_gradients + place, gradient, mask=there)
         else:
             tl.store(product_gradients + place, gradient, mask=there)
     if NORM:
         tl.store(shift_gradients + own, of_shift, mask=inside)
         tl.store(scale_gradients + own, of_scale, mask=inside)
+    else:
+        tl.store(bias_gradients + own, of_shift, mask=inside)
+    if NORM and not WHOLE:
         of_bias = tl.zeros((COLUMNS,), tl.float32)
         for start in range(0, m, ROWS):
-            row = start + tl.arange(0, ROWS)
-            there = (row < m)[:, None] & inside[None, :]
-            place = begin + row[:, None].to(tl.int64) * width + column[None, :]
-            value = tl.load(products + place, mask=there, other=0.0)
+            there = (start + row < m)[:, None] & inside[None, :]
+            place = begin + (start + row)[:, None].to(tl.int64) * width + column[None, :]
+            value = (tl.load(products + place, mask=there, other=0.0) - mean[None, :]) * deviation[None, :]
             gradient = tl.load(gradients + place, mask=there, other=0.0)
-            value = (value - mean[None, :]) * deviation[None, :]
-            gradient *= slope(value * factor[None, :] + offset[None, :], ACTIVATION)
-            if DROPOUT:
-                kept = _kept(key, row[:, None] * width + column[None, :], layer, step, dropped)
-                gradient = tl.where(kept, gradient * enlarged, 0.0)
+            gradient = _slope(
+                gradient,
+                value,
+                factor,
+                offset,
+                key,
+                start + row,
+                width,
+                layer,
+                step,
+                dropped,
+                enlarged,
+                ACTIVATION,
+                DROPOUT,
+                ROWS,
+                COLUMNS,
+            )
             gradient -= (of_shift[None, :] + value * of_scale[None, :]) / m
             gradient = tl.where(there, gradient * (factor * deviation)[None, :], 0.0)
             of_bias += tl.sum(gradient, axis=0)
             tl.store(product_gradients + place, gradient, mask=there)
         tl.store(bias_gradients + own, of_bias, mask=inside)
-    else:
-        tl.store(bias_gradients + own, of_shift, mask=inside)
 
 
 @triton.jit
 def loss(
-    products,  # (K, m, classes)
+    inputs,  # (K, m, before)
+    factors,  # (K, classes, before): the weights
+    products,  # (K, m, classes): is read unless PRODUCT
     bias,  # (K, classes)
     targets,  # (K, m) int64, or (K, m, classes) where they are shares
-    sums,  # (3, K) float64: cost, cross-entropy and right answers; are added to
+    told,  # (2, K) float64: is written, cross-entropy and right answers
     gradients,  # (K, m, classes): is written
     bias_gradients,  # (K, classes): is written
     m,
+    before,
     classes,
-    copies,
     smoothing,
     SHARES: tl.constexpr,
+    PRODUCT: tl.constexpr,
+    PRECISION: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
+    DEPTH: tl.constexpr,
 ):
     """The cross-entropy's mean over a batch, its gradient, and how many answers are right."""
     copy = tl.program_id(0).to(tl.int64)
@@ -268,12 +422,6 @@ def loss(
         row = start + tl.arange(0, ROWS)
         there = (row < m)[:, None] & inside[None, :]
         place = begin + row[:, None].to(tl.int64) * classes + column[None, :]
-        logits = tl.load(products + place, mask=there, other=0.0) + offset[None, :]
-        logits = tl.where(inside[None, :], logits, float("-inf"))
-        best = tl.max(logits, axis=1)
-        powers = tl.exp(logits - best[:, None])
-        power_sum = tl.sum(powers, axis=1)
-        likely = logits - best[:, None] - tl.log(power_sum)[:, None]
         if SHARES:
             wanted = tl.load(targets + place, mask=there, other=0.0)
             label = tl.argmax(tl.where(inside[None, :], wanted, -1.0), axis=1)
@@ -281,19 +429,37 @@ def loss(
             label = tl.load(targets + copy * m + row, mask=row < m, other=0).to(tl.int32)
             wanted = tl.where(column[None, :] == label[:, None], 1.0, 0.0)
         wanted = wanted * (1 - smoothing) + smoothing / classes
-        losses = tl.sum(tl.where(inside[None, :], -wanted * likely, 0.0), axis=1)
-        total += tl.where(row < m, losses, 0.0)
+        if PRODUCT:
+            logits = _product(
+                inputs + copy * m * before,
+                factors + copy * classes * before,
+                row,
+                column,
+                m,
+                classes,
+                before,
+                1,
+                before,
+                PRECISION,
+                ROWS,
+                COLUMNS,
+                DEPTH,
+            )
+        else:
+            logits = tl.load(products + place, mask=there, other=0.0)
+        logits = tl.where(inside[None, :], logits + offset[None, :], float("-inf"))
+        best = tl.max(logits, axis=1)
+        powers = tl.exp(logits - best[:, None])
+        power_sum = tl.sum(powers, axis=1)
+        likely = tl.where(inside[None, :], logits - best[:, None] - tl.log(power_sum)[:, None], 0.0)
+        total += tl.where(row < m, tl.sum(tl.where(inside[None, :], -wanted * likely, 0.0), axis=1), 0.0)
         right += tl.where((row < m) & (tl.argmax(logits, axis=1) == label), 1, 0)
         gradient = tl.where(there, (powers / power_sum[:, None] - wanted) / m, 0.0)
         of_bias += tl.sum(gradient, axis=0)
         tl.store(gradients + place, gradient, mask=there)
     tl.store(bias_gradients + copy * classes + column, of_bias, mask=inside)
-    value = tl.sum(total, axis=0).to(tl.float64) / m
-    for part in tl.static_range(2):
-        place = sums + part * copies + copy
-        tl.store(place, tl.load(place) + value)
-    place = sums + 2 * copies + copy
-    tl.store(place, tl.load(place) + tl.sum(right, axis=0).to(tl.float64))
+    tl.store(told + copy, tl.sum(total, axis=0).to(tl.float64) / m)
+    tl.store(told + tl.num_programs(0) + copy, tl.sum(right, axis=0).to(tl.float64))
 
 
 @triton.jit
@@ -361,13 +527,27 @@ def optimize(
 
 
 @triton.jit
-def finish(squares, sums, at, blocks, factor, BLOCK: tl.constexpr):
-    """Add the L2 penalty to the cost of each copy, and go on to the next step."""
-    copy = tl.program_id(0).to(tl.int64)
+def finish(
+    squares,  # (K * blocks,): what `optimize` wrote
+    told,  # (2, K) float64: what `loss` wrote
+    sums,  # (3, K) float64: cost, cross-entropy and right answers; are added to
+    at,  # () int64: is counted
+    blocks,
+    factor,  # lambda / 2m
+    BLOCK: tl.constexpr,
+):
+    """Add up what is told of an epoch, with the L2 penalty in the cost, and go on to the next step."""
+    copy, copies = tl.program_id(0).to(tl.int64), tl.num_programs(0)
     total = tl.zeros((BLOCK,), tl.float64)
     for start in range(0, blocks, BLOCK):
         place = start + tl.arange(0, BLOCK)
         total += tl.load(squares + copy * blocks + place, mask=place < blocks, other=0.0).to(tl.float64)
-    tl.store(sums + copy, tl.load(sums + copy) + tl.sum(total, axis=0) * factor)
+    value, right = tl.load(told + copy), tl.load(told + copies + copy)
+    cost = tl.load(sums + copy) + value + tl.sum(total, axis=0) * factor
+    value += tl.load(sums + copies + copy)
+    right += tl.load(sums + 2 * copies + copy)
+    tl.store(sums + copy, cost)
+    tl.store(sums + copies + copy, value)
+    tl.store(sums + 2 * copies + copy, right)
     if copy == 0:
         tl.store(at, tl.load(at) + 1)

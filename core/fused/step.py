@@ -10,6 +10,7 @@ import torch
 import triton
 from torch import Tensor
 
+from core.averaging import AveragedWeights
 from core.data.batches import TrainingBatches, mix
 from core.device import matmul_precision
 from core.fused import kernels
@@ -20,7 +21,10 @@ from core.optimizer import PenalizedOptimizer
 from core.settings import HiddenLayer, Settings
 from core.skips import skip_layers
 
-_ROWS, _COLUMNS = 256, 8  # of a hidden layer, which one program holds at once
+_ROWS = 256  # of a hidden layer that one program holds at once, at most
+_WIDE = 512  # neurons; above, a program takes more of them
+_DOT_COLUMNS, _DEPTH = 16, 32  # the smallest product that Triton makes at once, and how deep it is
+_DEEPEST = 256  # a product that is made by the kernel that works on it
 _LOGITS = 4096  # that one program holds at once
 _VALUES = 1024  # of an image, which one program makes
 _HALF_RANGE = 1 << 31
@@ -68,8 +72,8 @@ class FusedStep:
         model: Mlp,
         optimizer: PenalizedOptimizer,
         batches: TrainingBatches,
+        averaged: AveragedWeights | None,
         sums: Tensor,
-        after: Callable[[Tensor], object],
     ) -> None:
         """Take memory for the gradients.
 
@@ -78,8 +82,8 @@ class FusedStep:
             model: The network, or K stacked ones, on its device.
             optimizer: Its optimizer.
             batches: Where its batches come from.
+            averaged: The average of its weights; None where that is off.
             sums: What every step adds cost, cross-entropy and right answers to: (3,) or, stacked, (3, K), float64.
-            after: Called when the weights have changed, with the share of the new ones in their average, ().
         """
         self._settings = settings
         self._source = batches.source
@@ -87,11 +91,15 @@ class FusedStep:
         self._is_stacked = sums.dim() > 1
         self._sums = sums.view(3, -1)
         self._copies = self._sums.shape[1]
-        self._after = after
+        self._told = torch.zeros_like(self._sums[1:])
+        self._averaged = averaged
+        self._rows = max(_DOT_COLUMNS, min(_ROWS, triton.next_power_of_2(settings.training.batch_size)))
+        self._precision = "tf32" if settings.training.precision == "tf32" else "ieee"
         precise = settings.training.precision != "bfloat16" or not sums.is_cuda
         self._factor_type = torch.float32 if precise else torch.bfloat16
-        gradients = {name: torch.zeros_like(each) for name, each in model.named_parameters()}
+        gradients = {name: torch.zeros_like(each, requires_grad=False) for name, each in model.named_parameters()}
         self._layers = self._make_layers(model, gradients)
+        self._has_skips = any(layer.carries for layer in self._layers)
         low = {} if precise else {f"linear{each.number}.weight": each.factors for each in self._layers}
         self._weights = WeightsTable(settings.training, optimizer, gradients, low, self._copies)
 
@@ -111,11 +119,11 @@ class FusedStep:
         inputs, targets = self._gather(now, images)
         with matmul_precision(self._settings.training, self._sums.device, autocast=False):
             passed, values = self._forward(inputs, now)
-            gradient = self._loss(_products(values[-1], self._layers[-1].factors.mT), targets)
-            self._backward(gradient, values, passed, now)
+            self._backward(self._loss(values[-1], targets), values, passed, now)
         self._weights.change(now, each)
-        self._after(now.share())
-        self._weights.finish(self._sums, now, each)
+        if self._averaged is not None:
+            self._averaged.update(now.share())
+        self._weights.finish(self._told, self._sums, now, each)
 
     def _make_layers(self, model: Mlp, gradients: Mapping[str, Tensor]) -> list[_Layer]:
         """Return all layers, with the network's own tensors."""
@@ -178,51 +186,66 @@ class FusedStep:
         """Return what each hidden layer leaves, and the inputs of all layers."""
         passed, values = [], [inputs]
         for layer in self._layers[:-1]:
-            products = _products(values[-1], layer.factors.mT)
+            bias = layer.tensors["bias"]
+            m, (_, width, before) = inputs.shape[1], layer.factors.shape
+            is_made = self._is_made_within(m, before)
+            if is_made:
+                products = torch.empty(self._copies, m, width, device=inputs.device)
+            else:
+                products = _products(values[-1], layer.factors.mT)
             outputs = torch.empty_like(products, dtype=self._factor_type)
-            means, deviations = torch.empty_like(layer.tensors["bias"]), torch.empty_like(layer.tensors["bias"])
-            bias, m, width = layer.tensors["bias"], products.shape[1], products.shape[2]
+            means, deviations = torch.empty_like(bias), torch.empty_like(bias)
             names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-            kernels.block_forward[triton.cdiv(width, _COLUMNS), self._copies](
+            grid, constants = self._block(layer, m, is_made)
+            kernels.block_forward[grid](
+                values[-1],
+                layer.factors,
                 products,
                 bias,
                 *(layer.tensors.get(f"bn.{name}", bias) for name in names),
-                values[-1],
                 outputs,
                 means,
                 deviations,
                 now.keys,
                 now.at,
                 m,
+                before,
                 width,
                 *_numbers(layer),
                 *_BATCH_NORM,
                 SKIP=layer.carries,
-                **_constants(layer),
+                **constants,
             )
             passed.append(_Passed(products, means, deviations))
             values.append(outputs)
         return passed, values
 
-    def _loss(self, products: Tensor, targets: Tensor) -> Tensor:
-        """Add up what is told of an epoch; return the gradient of the products of the output layer (K, m, classes)."""
+    def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Tell cost and right answers; return the gradient of the products of the output layer (K, m, classes)."""
         layer = self._layers[-1]
-        columns = triton.next_power_of_2(products.shape[2])
-        gradient = torch.empty_like(products, dtype=self._factor_type)
+        m, (_, classes, before) = inputs.shape[1], layer.factors.shape
+        is_made = self._is_made_within(m, before) and classes <= _DOT_COLUMNS
+        gradient = torch.empty(self._copies, m, classes, device=inputs.device, dtype=self._factor_type)
+        columns = _DOT_COLUMNS if is_made else triton.next_power_of_2(classes)
         kernels.loss[self._copies,](
-            products,
+            inputs,
+            layer.factors,
+            inputs if is_made else _products(inputs, layer.factors.mT),
             layer.tensors["bias"],
             targets,
-            self._sums,
+            self._told,
             gradient,
             layer.gradients["bias"],
-            products.shape[1],
-            products.shape[2],
-            self._copies,
+            m,
+            before,
+            classes,
             self._settings.training.label_smoothing,
             SHARES=targets.dim() > 2,  # noqa: PLR2004 - copies and images
-            ROWS=max(1, min(_ROWS, _LOGITS // columns)),
+            PRODUCT=is_made,
+            PRECISION=self._precision,
+            ROWS=self._rows if is_made else max(1, min(_ROWS, _LOGITS // columns)),
             COLUMNS=columns,
+            DEPTH=_DEPTH,
             num_warps=8,
         )
         return gradient
@@ -230,31 +253,45 @@ class FusedStep:
     def _backward(self, gradient: Tensor, values: list[Tensor], passed: list[_Passed], now: Now) -> None:
         """Make all gradients from that of the last layer's products."""
         side = _Side(gradient.device)
-        of_outputs: Tensor | None = None
+        carried: Tensor | None = None
         read_beside = []  # memory that is given back could be written to before the stream beside has read it
-        for layer in reversed(self._layers):
-            before = values[layer.number - 1]
-            with side.beside(is_last=layer.number == 1):
-                _products(gradient.mT, before, out=layer.gradients["weight"])
+        for layer in reversed(self._layers[1:]):
             read_beside.append(gradient)
-            if layer.number == 1:
-                break
-            of_inputs = _products(gradient, layer.factors)
-            if layer.carries and of_outputs is not None:
-                of_inputs += of_outputs
-            of_outputs = of_inputs
-            gradient = self._block_backward(self._layers[layer.number - 2], of_outputs, passed[layer.number - 2], now)
+            below, own = self._layers[layer.number - 2], passed[layer.number - 2]
+            is_made = self._is_made_within(gradient.shape[1], gradient.shape[2])
+            side.mark()
+            of_inputs = gradient if is_made else _products(gradient, layer.factors)  # first, as others wait for it
+            with side.beside():
+                _products(gradient.mT, values[layer.number - 1], out=layer.gradients["weight"])
+            if layer.carries and carried is not None:
+                of_inputs += carried
+            carried = of_inputs
+            gradient = self._block_backward(below, of_inputs, (gradient, layer.factors), own, now)
+        _products(gradient.mT, values[0], out=self._layers[0].gradients["weight"])
         side.wait()
         read_beside.clear()
 
-    def _block_backward(self, layer: _Layer, of_outputs: Tensor, passed: _Passed, now: Now) -> Tensor:
-        """Return the gradient of a hidden layer's products, given its outputs'; make that of its parameters."""
-        gradient = torch.empty_like(of_outputs, dtype=self._factor_type)
-        bias, m, width = layer.tensors["bias"], gradient.shape[1], gradient.shape[2]
-        own = layer.gradients
-        kernels.block_backward[triton.cdiv(width, _COLUMNS), self._copies](
+    def _block_backward(
+        self, layer: _Layer, of_outputs: Tensor, following: tuple[Tensor, Tensor], passed: _Passed, now: Now
+    ) -> Tensor:
+        """Return the gradient of a hidden layer's products, and make those of its parameters.
+
+        Args:
+            layer: The layer.
+            of_outputs: The gradient of its outputs, if it is not to be made from what follows.
+            following: The gradient of the next layer's products, and its weights.
+            passed: What it left on the way forward.
+            now: The epoch.
+        """
+        bias, own = layer.tensors["bias"], layer.gradients
+        products = passed.products
+        m, after, width = products.shape[1], following[0].shape[2], products.shape[2]
+        gradient = torch.empty_like(products, dtype=self._factor_type)
+        grid, constants = self._block(layer, m, self._is_made_within(m, after))
+        kernels.block_backward[grid](
             of_outputs,
-            passed.products,
+            *following,
+            products,
             bias,
             layer.tensors.get("bn.weight", bias),
             layer.tensors.get("bn.bias", bias),
@@ -267,11 +304,39 @@ class FusedStep:
             own.get("bn.weight", own["bias"]),
             own.get("bn.bias", own["bias"]),
             m,
+            after,
             width,
             *_numbers(layer),
-            **_constants(layer),
+            **constants,
         )
         return gradient
+
+    def _is_made_within(self, m: int, depth: int) -> bool:
+        """Return whether a matrix product of this depth is made by the kernel that works on it.
+
+        Each of its programs then reads all of the left side, which pays where that is small. What skip connections add
+        would come between the two.
+        """
+        return m <= self._rows and depth <= _DEEPEST and not self._has_skips
+
+    def _block(self, layer: _Layer, m: int, is_made: bool) -> tuple[tuple[int, int], dict[str, object]]:
+        """Return how many programs a hidden layer takes, and what they are compiled for."""
+        assert layer.hidden is not None  # noqa: S101 - the output layer has no block
+        width = layer.factors.shape[1]
+        columns, warps = (_DOT_COLUMNS, 8) if is_made else (8, 8) if width > _WIDE else (4, 4)
+        constants = {
+            "ACTIVATION": layer.hidden.activation,
+            "NORM": layer.hidden.batch_norm,
+            "DROPOUT": layer.hidden.dropout > 0,
+            "WHOLE": m <= self._rows,
+            "PRODUCT": is_made,
+            "PRECISION": self._precision,
+            "ROWS": self._rows,
+            "COLUMNS": columns,
+            "DEPTH": _DEPTH,
+            "num_warps": warps,
+        }
+        return (triton.cdiv(width, columns), self._copies), constants
 
 
 _BATCH_NORM = (torch.nn.BatchNorm1d(1).momentum, torch.nn.BatchNorm1d(1).eps)
@@ -282,18 +347,6 @@ def _numbers(layer: _Layer) -> tuple[int, int, float]:
     assert layer.hidden is not None  # noqa: S101 - the output layer has no block
     dropped = min(round(layer.hidden.dropout * _HALF_RANGE), _HALF_RANGE - 1)
     return layer.number, dropped, _HALF_RANGE / (_HALF_RANGE - dropped)
-
-
-def _constants(layer: _Layer) -> dict[str, object]:
-    """Return what kernels of a hidden layer are compiled for."""
-    assert layer.hidden is not None  # noqa: S101 - the output layer has no block
-    return {
-        "ACTIVATION": layer.hidden.activation,
-        "NORM": layer.hidden.batch_norm,
-        "DROPOUT": layer.hidden.dropout > 0,
-        "ROWS": _ROWS,
-        "COLUMNS": _COLUMNS,
-    }
 
 
 def _products(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
@@ -315,13 +368,18 @@ class _Side:
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
+    def mark(self) -> None:
+        """Say that the current stream has done what something beside it is to wait for."""
+        if self._stream is not None:
+            self._event = torch.cuda.current_stream().record_event()
+
     @contextlib.contextmanager
-    def beside(self, is_last: bool) -> Iterator[None]:
-        """Do what is in the block after all that came before it; what comes after does not wait for it."""
-        if self._stream is None or is_last:  # nothing would go on beside the last one
+    def beside(self) -> Iterator[None]:
+        """Do what is in the block after all that came before the mark; what comes after does not wait for it."""
+        if self._stream is None:
             yield
             return
-        self._stream.wait_stream(torch.cuda.current_stream())
+        self._stream.wait_event(self._event)
         with torch.cuda.stream(self._stream):
             yield
 

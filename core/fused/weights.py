@@ -13,7 +13,7 @@ from core.graphs import Now
 from core.optimizer import ADAM_EPS, BETAS, PenalizedOptimizer
 from core.settings import TrainingSettings
 
-_BLOCK = 4096  # weights that one program changes
+_BLOCK = 1024  # weights that one program changes
 _ADDED = 1024  # sums that a program adds at once
 
 
@@ -83,19 +83,21 @@ class WeightsTable:
             MOMENTUM=training.momentum > 0,
             LOW=bool(self._kept[1]),
             BLOCK=_BLOCK,
-            num_warps=8,
+            num_warps=4,
         )
 
-    def finish(self, sums: Tensor, now: Now, images: int) -> None:
-        """Add the L2 penalty of the weights before their last change to each copy's cost, and count the step.
+    def finish(self, told: Tensor, sums: Tensor, now: Now, images: int) -> None:
+        """Add what a step told to the epoch's sums, with the penalty of the weights before their change; count it.
 
         Args:
-            sums: Costs are its first row, (3, K), float64.
+            told: Cross-entropy and right answers (2, K), float64.
+            sums: Cost, cross-entropy and right answers of the epoch (3, K), float64.
             now: The epoch.
             images: Images in the batch of one copy.
         """
         kernels.finish[self._copies,](
             self._squares,
+            told,
             sums,
             now.at,
             len(self._blocks) // self._copies,
