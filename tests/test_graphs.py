@@ -139,7 +139,7 @@ def test_a_gpu_trains_the_same_with_our_kernels(
     monkeypatch.setattr("core.gpu_steps.kernels_work", lambda: False)
     expected, _ = trained(Trainer(settings, digits))
     for one, other in zip(figures, expected, strict=True):
-        assert one == pytest.approx(other, rel=1e-3, abs=1e-3)
+        assert one == pytest.approx(other, rel=5e-3, abs=0.01)
 
 
 @needs_gpu

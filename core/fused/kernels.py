@@ -476,6 +476,7 @@ def optimize(
     beta,
     eps,
     decay,  # lambda / m
+    POLICY: tl.constexpr,
     KIND: tl.constexpr,
     MOMENTUM: tl.constexpr,
     LOW: tl.constexpr,
@@ -507,12 +508,13 @@ def optimize(
         second = tl.load(tensors + 5 * number + 3).to(tl.pointer_type(tl.float32))
         if KIND == "adamw":
             weight -= weight * (rate * tl.load(decays + 2 * number))
-        mean = tl.load(tl.multiple_of(first, 16) + place, mask=inside, other=0.0)
-        square = tl.load(tl.multiple_of(second, 16) + place, mask=inside, other=0.0)
+        # both momenta are read once a step: weights and gradients shall keep the cache
+        mean = tl.load(tl.multiple_of(first, 16) + place, mask=inside, other=0.0, eviction_policy=POLICY)
+        square = tl.load(tl.multiple_of(second, 16) + place, mask=inside, other=0.0, eviction_policy=POLICY)
         mean += (1 - momentum) * (gradient - mean)
         square = beta * square + (1 - beta) * gradient * gradient
-        tl.store(tl.multiple_of(first, 16) + place, mean, mask=inside)
-        tl.store(tl.multiple_of(second, 16) + place, square, mask=inside)
+        tl.store(tl.multiple_of(first, 16) + place, mean, mask=inside, eviction_policy=POLICY)
+        tl.store(tl.multiple_of(second, 16) + place, square, mask=inside, eviction_policy=POLICY)
         first_correction = tl.load(numbers + 2 * epoch_steps + step)
         second_correction = tl.load(numbers + 3 * epoch_steps + step)
         weight -= (rate / first_correction) * mean / (tl.sqrt(square) / second_correction + eps)

@@ -24,6 +24,7 @@ from core.skips import skip_layers
 _ROWS = 256  # of a hidden layer that one program holds at once, at most
 _WIDE = 512  # neurons; above, a program takes more of them
 _DOT_COLUMNS, _DEPTH = 16, 32  # the smallest product that Triton makes at once, and how deep it is
+_DOT_WARPS = 16
 _DEEPEST = 256  # a product that is made by the kernel that works on it
 _LOGITS = 4096  # that one program holds at once
 _VALUES = 1024  # of an image, which one program makes
@@ -268,7 +269,8 @@ class FusedStep:
             carried = of_inputs
             gradient = self._block_backward(below, of_inputs, (gradient, layer.factors), own, now)
         _products(gradient.mT, values[0], out=self._layers[0].gradients["weight"])
-        side.wait()
+        if self._layers[1:]:
+            side.wait()
         read_beside.clear()
 
     def _block_backward(
@@ -323,7 +325,7 @@ class FusedStep:
         """Return how many programs a hidden layer takes, and what they are compiled for."""
         assert layer.hidden is not None  # noqa: S101 - the output layer has no block
         width = layer.factors.shape[1]
-        columns, warps = (_DOT_COLUMNS, 8) if is_made else (8, 8) if width > _WIDE else (4, 4)
+        columns, warps = (_DOT_COLUMNS, _DOT_WARPS) if is_made else (8, 8) if width > _WIDE else (4, 4)
         constants = {
             "ACTIVATION": layer.hidden.activation,
             "NORM": layer.hidden.batch_norm,

@@ -14,6 +14,7 @@ from core.optimizer import ADAM_EPS, BETAS, PenalizedOptimizer
 from core.settings import TrainingSettings
 
 _BLOCK = 1024  # weights that one program changes
+_POLICY = "evict_first"
 _ADDED = 1024  # sums that a program adds at once
 
 
@@ -79,6 +80,7 @@ class WeightsTable:
             BETAS[1],
             ADAM_EPS,
             training.l2_lambda / images,
+            POLICY=_POLICY,
             KIND=training.optimizer,
             MOMENTUM=training.momentum > 0,
             LOW=bool(self._kept[1]),

@@ -40,13 +40,14 @@ class Images(Dataset[tuple[Tensor, int]]):
 class Plain:
     """A network, Adam and two loaders, and a loop over batches."""
 
-    def __init__(self, settings: Settings, arrays: dict[str, NDArray[Any]], workers: int) -> None:
+    def __init__(self, settings: Settings, arrays: dict[str, NDArray[Any]], workers: int, device: str = "cpu") -> None:
         """Build all from scratch.
 
         Args:
             settings: Those of trial 25, or others with the same parts.
             arrays: `train_images`, `train_labels`, `test_images` and `test_labels`.
             workers: Processes that load images; 0: none but this one.
+            device: "cpu" or "cuda".
         """
         layers: list[nn.Module] = []
         before = 3 * 32 * 32
@@ -59,7 +60,8 @@ class Plain:
             before = hidden.width
         output = nn.Linear(before, 10)
         self.covered += [output] * settings.model.output.l2
-        self.model = nn.Sequential(*layers, output)
+        self.device = device
+        self.model = nn.Sequential(*layers, output).to(device)
         training = settings.training
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=training.learning_rate)
         self.l2_lambda = training.l2_lambda
@@ -72,7 +74,8 @@ class Plain:
         """Train an epoch; return its mean cost."""
         self.model.train()
         total = 0.0
-        for inputs, labels in self.train_loader:
+        for images, answers in self.train_loader:
+            inputs, labels = images.to(self.device), answers.to(self.device)
             self.optimizer.zero_grad()
             loss = functional.cross_entropy(self.model(inputs), labels)
             squares = sum(linear.weight.norm() ** 2 for linear in self.covered)
@@ -86,5 +89,7 @@ class Plain:
     def evaluate(self) -> float:
         """Return the accuracy on the test images."""
         self.model.eval()
-        right = sum(int((self.model(inputs).argmax(1) == labels).sum()) for inputs, labels in self.test_loader)
+        right = 0
+        for inputs, labels in self.test_loader:
+            right += int((self.model(inputs.to(self.device)).argmax(1) == labels.to(self.device)).sum())
         return right / len(self.test_loader.dataset)  # type: ignore[arg-type]

@@ -105,7 +105,7 @@ class Unsaved:
         return time.perf_counter() - begin
 
 
-def products(settings: Settings, dtype: torch.dtype) -> Callable[[], None]:
+def products(settings: Settings, dtype: torch.dtype, device: str = "cpu") -> Callable[[], None]:
     """Return a function that makes the matrix products of an epoch: of each layer and batch, three or, first, two."""
     widths = [3072, *(layer.width for layer in settings.model.hidden), 10]
     batch = settings.training.batch_size
@@ -113,9 +113,9 @@ def products(settings: Settings, dtype: torch.dtype) -> Callable[[], None]:
     tensors = {
         size: [
             (
-                torch.randn(size, before).to(dtype),
-                torch.randn(after, before).to(dtype),
-                torch.randn(size, after).to(dtype),
+                torch.randn(size, before).to(device, dtype),
+                torch.randn(after, before).to(device, dtype),
+                torch.randn(size, after).to(device, dtype),
             )
             for before, after in itertools.pairwise(widths)
         ]
