@@ -12,7 +12,7 @@ import torch
 def kernels_work() -> bool:
     """Return whether Triton is there, and compiles for the GPU: it needs a C compiler, and a GPU of 2017 or later."""
     try:
-        kernels = importlib.import_module("core.fused.kernels")
+        kernels = importlib.import_module("core.fused.kernels.change")
         at, sums, squares = (
             torch.zeros(1, device="cuda", dtype=kind) for kind in (torch.int64, torch.float64, torch.float32)
         )

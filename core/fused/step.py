@@ -13,7 +13,9 @@ from torch import Tensor
 from core.averaging import AveragedWeights
 from core.data.batches import TrainingBatches, mix
 from core.device import matmul_precision
-from core.fused import kernels
+from core.fused.kernels.batch import gather
+from core.fused.kernels.block import block_backward, block_forward
+from core.fused.kernels.loss import loss
 from core.fused.weights import WeightsTable
 from core.graphs import Now
 from core.model import Mlp
@@ -24,7 +26,7 @@ from core.skips import skip_layers
 _ROWS = 256  # of a hidden layer that one program holds at once, at most
 _WIDE = 512  # neurons; above, a program takes more of them
 _DOT_COLUMNS, _DEPTH = 16, 32  # the smallest product that Triton makes at once, and how deep it is
-_DOT_WARPS = 16
+_DOT_WARPS = 8
 _DEEPEST = 256  # a product that is made by the kernel that works on it
 _LOGITS = 4096  # that one program holds at once
 _VALUES = 1024  # of an image, which one program makes
@@ -156,7 +158,7 @@ class FusedStep:
         kind = torch.float32 if is_mixed else self._factor_type
         inputs = torch.empty(images, values, device=device, dtype=kind)
         labels = torch.empty(images, device=device, dtype=torch.int64)
-        kernels.gather[images, triton.cdiv(values, _VALUES)](
+        gather[images, triton.cdiv(values, _VALUES)](
             source.images,
             source.labels,
             plan.positions,
@@ -198,7 +200,7 @@ class FusedStep:
             means, deviations = torch.empty_like(bias), torch.empty_like(bias)
             names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
             grid, constants = self._block(layer, m, is_made)
-            kernels.block_forward[grid](
+            block_forward[grid](
                 values[-1],
                 layer.factors,
                 products,
@@ -228,7 +230,7 @@ class FusedStep:
         is_made = self._is_made_within(m, before) and classes <= _DOT_COLUMNS
         gradient = torch.empty(self._copies, m, classes, device=inputs.device, dtype=self._factor_type)
         columns = _DOT_COLUMNS if is_made else triton.next_power_of_2(classes)
-        kernels.loss[self._copies,](
+        loss[self._copies,](
             inputs,
             layer.factors,
             inputs if is_made else _products(inputs, layer.factors.mT),
@@ -290,7 +292,7 @@ class FusedStep:
         m, after, width = products.shape[1], following[0].shape[2], products.shape[2]
         gradient = torch.empty_like(products, dtype=self._factor_type)
         grid, constants = self._block(layer, m, self._is_made_within(m, after))
-        kernels.block_backward[grid](
+        block_backward[grid](
             of_outputs,
             *following,
             products,

@@ -8,13 +8,12 @@ import torch
 import triton
 from torch import Tensor
 
-from core.fused import kernels
+from core.fused.kernels.change import finish, optimize
 from core.graphs import Now
 from core.optimizer import ADAM_EPS, BETAS, PenalizedOptimizer
 from core.settings import TrainingSettings
 
 _BLOCK = 1024  # weights that one program changes
-_POLICY = "evict_first"
 _ADDED = 1024  # sums that a program adds at once
 
 
@@ -67,7 +66,7 @@ class WeightsTable:
     def change(self, now: Now, images: int) -> None:
         """Change the weights by the gradients of a mean over so many images, as the optimizer does."""
         training = self._training
-        kernels.optimize[len(self._blocks),](
+        optimize[len(self._blocks),](
             self._tensors,
             self._decays,
             self._blocks,
@@ -80,7 +79,6 @@ class WeightsTable:
             BETAS[1],
             ADAM_EPS,
             training.l2_lambda / images,
-            POLICY=_POLICY,
             KIND=training.optimizer,
             MOMENTUM=training.momentum > 0,
             LOW=bool(self._kept[1]),
@@ -97,7 +95,7 @@ class WeightsTable:
             now: The epoch.
             images: Images in the batch of one copy.
         """
-        kernels.finish[self._copies,](
+        finish[self._copies,](
             self._squares,
             told,
             sums,
