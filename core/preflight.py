@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -11,9 +12,12 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
+from core.control import Control
 from core.data.dataset import Dataset, ImageSet
 from core.device import available_memory, choose_device, synchronize
-from core.errors import DataError, TrainingError
+from core.errors import DataError, DivergedError, TrainingError
+from core.events import EpochFinished, Progress
+from core.gpu_steps import makes_graphs
 from core.inference import logits_of
 from core.settings import Settings, change_settings
 from core.size import size_of
@@ -161,6 +165,31 @@ def _one_batch(settings: Settings, data: Dataset) -> Finding:
 
 
 def _time(trainer: Trainer, data: Dataset) -> Finding:
+    epoch = _epoch_on_gpu(trainer) if makes_graphs(trainer.device) else _epoch_on_cpu(trainer, data)
+    epochs = trainer.settings.training.epochs
+    values = {"seconds_per_epoch": epoch, "seconds": epoch * epochs}
+    return Finding("time", "ok", f"about {_span(epoch)} per epoch, {_span(epoch * epochs)} for {epochs} epochs", values)
+
+
+def _epoch_on_gpu(trainer: Trainer) -> float:
+    """Return the seconds of an epoch: of the second, as graphs are captured in the first, unless both take too long."""
+    control, begun = Control(), time.monotonic()
+    seconds: float | None = None
+    with contextlib.suppress(DivergedError):  # which is not a matter of time
+        for event in trainer.run(control):
+            if isinstance(event, Progress) and event.epoch == 1:
+                seconds = trainer.batches.images / event.images_per_second
+            elif isinstance(event, EpochFinished):
+                seconds = event.result.seconds
+                if event.result.epoch > 1:
+                    control.finish_epoch()
+            if time.monotonic() - begun > SECONDS:
+                control.stop()
+    return time.monotonic() - begun if seconds is None else seconds
+
+
+def _epoch_on_cpu(trainer: Trainer, data: Dataset) -> float:
+    """Return about how many seconds an epoch takes, from some of its steps and some test images."""
     start = begun = time.monotonic()
     images = 0
     for step, (inputs, labels) in enumerate(trainer.batches.epoch(1)):
@@ -177,10 +206,7 @@ def _time(trainer: Trainer, data: Dataset) -> Finding:
     start = time.monotonic()
     logits_of(trainer.evaluated, test, trainer.normalize)
     synchronize(trainer.device)
-    epoch += (time.monotonic() - start) / len(test) * len(data.test)
-    epochs = trainer.settings.training.epochs
-    values = {"seconds_per_epoch": epoch, "seconds": epoch * epochs}
-    return Finding("time", "ok", f"about {_span(epoch)} per epoch, {_span(epoch * epochs)} for {epochs} epochs", values)
+    return epoch + (time.monotonic() - start) / len(test) * len(data.test)
 
 
 def _size(size: float) -> str:

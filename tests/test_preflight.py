@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from core.control import Control
 from core.data.dataset import Dataset
+from core.errors import DivergedError
 from core.preflight import Finding, check
 from core.settings import Settings, change_settings
+from core.trainer import Trainer
 
 
 def findings_of(digits: Dataset, **changes: object) -> dict[str, Finding]:
@@ -79,3 +82,33 @@ def test_a_check_leaves_no_trace(digits: Dataset, tmp_path: Path, monkeypatch: p
     assert np.random.get_state()[1].tolist() == before[1]
     assert random.getstate() == before[2]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [0.0, 60.0])
+def test_where_steps_are_graphs_whole_epochs_are_timed(
+    small: Settings, digits: Dataset, monkeypatch: pytest.MonkeyPatch, limit: float
+) -> None:
+    monkeypatch.setattr("core.preflight.makes_graphs", lambda _: True)
+    monkeypatch.setattr("core.preflight.SECONDS", limit)
+    monkeypatch.setattr("core.stepping.REPORT_EVERY", 0.0)
+    settings = change_settings(small, {"training.epochs": 50})
+    trained: list[int] = []
+    complete = Trainer.complete
+    monkeypatch.setattr(Trainer, "complete", lambda *given: trained.append(1) or complete(*given))
+    *_, found = check(settings, digits)
+    assert found.subject == "time" and found.verdict == "ok"
+    assert len(trained) == (2 if limit else 0)
+    assert 0 < found.values["seconds_per_epoch"] < 5
+    assert found.values["seconds"] == pytest.approx(50 * found.values["seconds_per_epoch"])
+
+
+def test_a_training_that_diverges_is_timed_all_the_same(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.preflight.makes_graphs", lambda _: True)
+    changes = {"training.learning_rate": 10.0, "training.optimizer": "sgd", "training.momentum": 0.99}
+    wild = {"model.hidden": "64-64-64", "model.hidden.*.batch_norm": False, "training.device": "cpu"}
+    settings = change_settings(Settings(), {**wild, **changes})
+    with pytest.raises(DivergedError):
+        list(Trainer(settings, digits).run(Control()))
+    found = {finding.subject: finding for finding in check(settings, digits)}
+    assert found["one batch"].verdict == "problem"
+    assert found["time"].values["seconds_per_epoch"] > 0

@@ -36,7 +36,7 @@ _TYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfl
 
 
 def epochs(settings: Settings, data: Dataset, home: str = "") -> dict[str, float]:
-    """Return the seconds of the first epoch, and the medians of the others and of their parts; save in a home if any."""
+    """Return the seconds of the first epoch, and the medians of others and of their parts; save in a home, if any."""
     begin, first = time.perf_counter(), 0.0
     seconds: list[tuple[float, float, float]] = []
     events = train(settings, data, home=home) if home else Trainer(settings, data).run(Control())
