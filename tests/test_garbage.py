@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from textual.events import Key
+from textual.widgets import Static
 
 from tests.console import Console, make_places, run
 from tui import garbage
 from tui.garbage import Tidier, keep_imported
+from tui.screens.dialogs import HelpDialog
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +43,21 @@ def test_old_objects_are_only_looked_through_when_nobody_uses_the_console(monkey
     assert not tidier.tidy()
     now[0] += 60
     assert tidier.tidy() and gc.get_count()[2] == 0
+
+
+def test_nothing_keeps_what_a_closed_box_has_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def steps(console: Console) -> None:
+        await console.idle()  # what is made before PyTorch is imported stays for good
+        drawn = []
+        for _ in range(3):
+            await console.press("question_mark")
+            assert isinstance(console.app.screen, HelpDialog)
+            drawn.append(weakref.ref(console.app.screen.query(Static).first()._styles_cache))
+            await console.press("escape")
+        gc.collect()
+        assert drawn[0]() is None  # the last one may still be in somebody's hands
+
+    run(make_places(tmp_path, monkeypatch), steps)
 
 
 def test_the_console_notes_what_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import atexit
 import gc
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from textual._styles_cache import StylesCache
 from textual.events import InputEvent
 
 if TYPE_CHECKING:
@@ -29,6 +30,17 @@ def keep_imported() -> None:
     atexit.register(gc.unfreeze)  # or libraries would complain at the end that nobody has cleaned up
     gc.set_threshold(*_THRESHOLDS, _AT_LAST)
     gc.enable()
+
+
+def let_go_of_closed() -> None:
+    """Keep Textual from keeping closed widgets' lines, which the collector would look through again and again.
+
+    `StylesCache.get_inner_outer` is meant to be a class method, but is none up to Textual 8.2 (its issue 6665). So its
+    cache also has the instance in its key, and keeps the drawn lines of the last 1,024 widgets: a million objects.
+    """
+    method: Any = vars(StylesCache).get("get_inner_outer")
+    if hasattr(method, "cache_clear"):
+        StylesCache.get_inner_outer = classmethod(method)  # type: ignore[assignment,method-assign]
 
 
 class Tidier:
