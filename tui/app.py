@@ -28,7 +28,7 @@ from tui.actions import BY_ID, bindings
 from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
 from tui.engine import Engine
 from tui.feed import Lookout
-from tui.garbage import Tidier
+from tui.garbage import Tidier, let_go_of_closed
 from tui.leaving import Leaving
 from tui.messages import EngineLoaded, TrainingChanged, TrialsSeen
 from tui.safe import safe
@@ -92,6 +92,7 @@ class TrialbookApp(App[None]):
         self.engine = Engine()
         self._keys, self._key_problems = read_keys(config_file())
         self.lookout = Lookout(self)
+        let_go_of_closed()
         self._tidier = Tidier()
         self.device = ""
         self.engine_error = ""
