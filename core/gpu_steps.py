@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.averaging import AveragedWeights
 from core.data.batches import Plan, TrainingBatches
-from core.fused.available import kernels_work
+from core.fused.available import kernel_errors, kernels_work
 from core.graphs import Now, StepGraphs, step_numbers
 from core.model import Mlp
 from core.optimizer import PenalizedOptimizer
@@ -57,14 +57,14 @@ class GpuSteps:
         self._plain = plain
         self._copied: list[Tensor] = []
         rows = settings.training.batch_size * max(1, sums[0].numel())
+        self._plain_graphs = StepGraphs(self._plain_step, self._changed, generators, rows)
+        self._graphs = self._plain_graphs
         if kernels_work():
             fused = importlib.import_module("core.fused.step").FusedStep(
                 settings, model, optimizer, batches, averaged, sums
             )
             self._copied = fused.copied
             self._graphs = StepGraphs(fused, self._changed, (), rows)
-        else:
-            self._graphs = StepGraphs(self._plain_step, self._changed, generators, rows)
 
     def epoch(self, plan: Plan, rates: Sequence[float], keys: Sequence[int]) -> Iterator[int]:
         """Begin an epoch; return the number of images of each batch.
@@ -75,7 +75,12 @@ class GpuSteps:
             keys: What the dropout of each copy depends on.
         """
         shares = [0.0 if self._averaged is None else self._averaged.next_share() for _ in rates]
-        self._graphs.start_epoch(plan, step_numbers(rates, shares, self._optimizer.steps_made()), keys)
+        numbers = step_numbers(rates, shares, self._optimizer.steps_made())
+        try:
+            self._graphs.start_epoch(plan, numbers, keys)
+        except kernel_errors():  # not even so may a training fail that PyTorch's kernels can do
+            self._graphs = self._plain_graphs
+            self._graphs.start_epoch(plan, numbers, keys)
         return self._graphs.sizes(len(plan))
 
     def step(self, _number: int, images: int) -> None:

@@ -118,6 +118,16 @@ class StepGraphs:
 
     def _capture(self, now: Now, size: int) -> torch.cuda.CUDAGraph:
         before = {tensor.data_ptr(): tensor.clone() for tensor in [*self._changed(), now.at]}
+        try:
+            return self._captured_step(now, size)
+        finally:
+            for tensor in [*self._changed(), now.at]:
+                if tensor.data_ptr() in before:
+                    tensor.copy_(before[tensor.data_ptr()])
+                else:
+                    tensor.zero_()  # what the optimizer remembers, and begins with nothing
+
+    def _captured_step(self, now: Now, size: int) -> torch.cuda.CUDAGraph:
         beside = torch.cuda.Stream()
         beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(beside):
@@ -132,11 +142,6 @@ class StepGraphs:
         # another thread may use the GPU at the same time: the console evaluates, and a saver copies
         with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             self._step(now, size)
-        for tensor in [*self._changed(), now.at]:
-            if tensor.data_ptr() in before:
-                tensor.copy_(before[tensor.data_ptr()])
-            else:
-                tensor.zero_()  # what the optimizer remembers, and begins with nothing
         return graph
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings as effort
 from PIL import Image
 
@@ -21,6 +22,9 @@ from core.data.dataset import Dataset, load_data
 from core.settings import DataSettings, Settings, change_settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # asked for when Triton is imported: without a GPU its kernels are interpreted
 
 # a loaded machine is slow, which is no fault of the code; tests that are about time measure it themselves
 effort.register_profile("trialbook", deadline=None)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,9 @@ from core.model import Dropout
 from core.settings import Settings, change_settings
 from core.stacked_trainer import StackedTrainer
 from core.trainer import Trainer
+from tests.conftest import ROOT
 
+pytest.importorskip("triton", reason="the kernels are for Linux")
 ON_GPU = torch.cuda.is_available()
 DEVICE = "cuda" if ON_GPU else "cpu"
 KEY = -0x1234_5678_9ABC_DEF0
@@ -53,12 +57,9 @@ MANY = ("sgd", "adamw and averages", "no batch norm", "skip connections", "mixup
 
 
 @pytest.fixture(scope="module")
-def fused() -> Iterator[Any]:
+def fused() -> Any:
     """The module of the steps, whose kernels are interpreted where there is no GPU."""
-    if not ON_GPU:
-        os.environ["TRITON_INTERPRET"] = "1"  # asked for where kernels are defined
-    yield importlib.import_module("core.fused.step")
-    os.environ.pop("TRITON_INTERPRET", None)
+    return importlib.import_module("core.fused.step")
 
 
 def some(digits: Dataset, number: int) -> Dataset:
@@ -237,3 +238,20 @@ def test_what_is_no_number_stays_none(small: Settings, few: Dataset, fused: Any,
     plan = trainer.batches.plan(1)
     step(now_of(trainer, trainer.batches, plan, 90, [KEY]), 90)
     assert not torch.isfinite(trainer._sums[0])
+
+
+def test_all_kernels_compile_for_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    environment["TRITON_CACHE_DIR"] = str(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.compiled", "86"],
+        check=False,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    shared = [int(line.rsplit(" ", 1)[1]) for line in done.stdout.splitlines()]
+    assert len(shared) == 42
+    assert max(shared) <= 99 * 1024  # what a program may have there

@@ -14,7 +14,8 @@ from core.control import Control
 from core.data.dataset import Dataset
 from core.events import EpochFinished
 from core.fused.available import kernels_work
-from core.graphs import StepGraphs
+from core.graphs import Now, StepGraphs
+from core.model import Mlp
 from core.settings import Settings, change_settings
 from core.trainer import Trainer
 
@@ -107,6 +108,38 @@ def test_making_graphs_changes_nothing_and_their_steps_are_the_trainers(
     for name, tensor in state.items():
         if not name.endswith("bias") and ".linear" not in name:  # biases before batch norm are noise
             assert torch.allclose(tensor.double(), expected_state[name].double(), rtol=1e-3, atol=1e-4), name
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_where_a_kernel_cannot_be_compiled_pytorchs_are_used(
+    small: Settings, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = pytest.importorskip("triton.errors")
+    asked: list[int] = []
+
+    class Failing:
+        def __init__(self, _settings: Settings, model: Mlp, *_: object) -> None:
+            self.copied: list[Tensor] = []
+            self._model = model
+
+        def __call__(self, now: Now, images: int) -> None:
+            asked.append(images)
+            self._model.linear(1).bias.data.add_(1)  # a kernel before it has changed something already
+            now.at.add_(1)
+            raise errors.TritonError("out of resources")
+
+    monkeypatch.setattr("core.gpu_steps.kernels_work", lambda: True)
+    monkeypatch.setattr("core.gpu_steps.importlib", SimpleNamespace(import_module=lambda _: fused))
+    fused = SimpleNamespace(FusedStep=Failing)
+    settings = changed(small, KINDS[2])
+    plain, graphed = Trainer(settings, digits), Trainer(settings, digits)
+    monkeypatch.setattr("core.gpu_steps.kernel_errors", lambda: (errors.TritonError,))
+    with graphs_made():
+        figures, _ = trained(graphed)
+    expected, _ = trained(plain)
+    assert asked == [settings.training.batch_size]
+    for one, other in zip(figures, expected, strict=True):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-5)
 
 
 @needs_gpu

@@ -20,3 +20,11 @@ def kernels_work() -> bool:
     except Exception:  # whatever it is, a training goes on without them, only slower
         return False
     return int(at) == 1
+
+
+def kernel_errors() -> tuple[type[Exception], ...]:
+    """Return what is raised where one of the kernels cannot be compiled, or takes more than the GPU has."""
+    if not kernels_work():
+        return ()
+    error: type[Exception] = importlib.import_module("triton.errors").TritonError
+    return (error,)
