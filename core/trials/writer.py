@@ -11,7 +11,6 @@ import threading
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from core.trials.history import append, epoch_line
 from core.trials.lease import Lease
 from core.trials.store import id_of_new, new_directory, publish
 from core.trials.summary import LONGEST_CHANGES, figures, shortened, summary_of_settings, write_summary
+from core.trials.taken import Taken, copied
 from core.trials.trial import (
     BEST_CHECKPOINT,
     BEST_WEIGHTS,
@@ -169,7 +169,7 @@ class TrialWriter:
             (len(done.answers), len(done.history)) if done.written else (0, 0)
         )  # bytes of both that are on the disk for good
         self._seconds: float = summary["seconds"]
-        self._taken: list[_Taken] = []  # what is to be written, in order
+        self._taken: list[Taken] = []  # what is to be written, in order
         self._lock = threading.Lock()  # around what `take` changes: it is called while another thread writes
         self._told = 0.0  # when the progress was last written
         self._lease = lease
@@ -184,7 +184,7 @@ class TrialWriter:
             TrialbookError: A file cannot be written.
         """
         if last is not None:
-            self._write(_Taken(last, len(self._history), len(self._answers), self._seconds))
+            self._write(Taken(last, len(self._history), len(self._answers), self._seconds))
             return
         for name in (PREDICTIONS, HISTORY):
             if (self.trial.directory / name).exists():  # an epoch that did not count
@@ -206,13 +206,13 @@ class TrialWriter:
         Of the epochs that are not on the disk yet, only the last and the best keep their weights: history and
         predictions become complete without the others'.
         """
-        taken = _copied(event)
+        taken = copied(event)
         with self._lock:
             self._history += epoch_line(event.result).encode()
             self._answers += event.predictions.tobytes()
             self._seconds = round(self._seconds + event.result.seconds, 3)
             best = [] if event.is_best else [each for each in self._taken if each.event.is_best]
-            self._taken = [*best, _Taken(taken, len(self._history), len(self._answers), self._seconds)]
+            self._taken = [*best, Taken(taken, len(self._history), len(self._answers), self._seconds)]
 
     def write_taken(self) -> int:
         """Write the epochs that were taken and are not on the disk, until there is none.
@@ -240,7 +240,7 @@ class TrialWriter:
             with self._lock:
                 self._taken = [each for each in self._taken if each is not taken]
 
-    def _write(self, taken: _Taken) -> None:
+    def _write(self, taken: Taken) -> None:
         """Write all up to an epoch that is not on the disk yet.
 
         Raises:
@@ -381,29 +381,3 @@ class TrialWriter:
             shutil.rmtree(trial.directory, ignore_errors=True)
             raise
         return self.trial
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """An epoch that is to be written, which no later training step changes.
-
-    Attributes:
-        event: The epoch.
-        history: Bytes of history up to it.
-        answers: Bytes of predictions up to it.
-        seconds: Seconds of training up to it.
-    """
-
-    event: EpochFinished
-    history: int
-    answers: int
-    seconds: float
-
-
-def _copied(event: EpochFinished) -> EpochFinished:
-    """Return an epoch that no later training step changes."""
-    return dataclasses.replace(
-        event,
-        weights={name: tensor.detach().clone() for name, tensor in event.weights.items()},
-        state={name: tensor.detach().clone() for name, tensor in event.state.items()},
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, on
@@ -34,7 +34,7 @@ from tui.plot.curves import Run, overlay_role, overlay_sign, short_title
 from tui.plot.reading import packed
 from tui.plot.widget import CurvesPlot
 from tui.safe import safe
-from tui.screens.page import Page, tab_line
+from tui.screens.page import PagedPage, tab_line
 from tui.widgets.compare_table import CompareTable
 from tui.widgets.pair_pictures import PairPictures
 from tui.widgets.pairs import Pairs
@@ -51,7 +51,7 @@ _EXPLAINING = 50  # rows of the terminal from which there is room to explain the
 _TWO = (110, 28)  # columns and rows from which all panels are shown at once
 
 
-class CompareScreen(Page):
+class CompareScreen(PagedPage):
     """Reads the trials in workers, and reads on where they are being trained; each panel is filled when it can be."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("comparison")]
@@ -300,17 +300,9 @@ class CompareScreen(Page):
         self._arrange()
         self.query_one(f"#{name}").focus()
 
-    def action_next_panel(self) -> None:
-        """Go to the next panel."""
-        self._go(1)
-
-    def action_previous_panel(self) -> None:
-        """Go to the panel before."""
-        self._go(-1)
-
-    def _go(self, by: int) -> None:
-        names = list(_PANELS)
-        self.action_show_panel(names[(names.index(self._current) + by) % len(names)])
+    def panels(self) -> tuple[Sequence[str], str]:
+        """Return the names of all panels, and of the one in use."""
+        return list(_PANELS), self._current
 
     def action_alone(self) -> None:
         """Give the panel the whole screen, or give it back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -23,7 +23,7 @@ from core.text import printable
 from tui.actions import bindings
 from tui.safe import safe
 from tui.screens.dialogs import TextDialog
-from tui.screens.page import Page, tab_line
+from tui.screens.page import PagedPage, tab_line
 from tui.widgets.bars import ClassBars
 from tui.widgets.cells import bar
 from tui.widgets.headline import Headline, one_line
@@ -86,7 +86,7 @@ class _Progress:
             return self._now
 
 
-class EvaluationScreen(Page):
+class EvaluationScreen(PagedPage):
     """Evaluates a file of weights in a worker and shows the result."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("evaluation")]
@@ -294,17 +294,9 @@ class EvaluationScreen(Page):
             return self._done is not None
         return action != "copy" or self._done is not None or bool(self._error)
 
-    def action_next_panel(self) -> None:
-        """Go to the next panel."""
-        self._go(1)
-
-    def action_previous_panel(self) -> None:
-        """Go to the panel before."""
-        self._go(-1)
-
-    def _go(self, by: int) -> None:
-        names = list(_PANELS)
-        self.action_show_panel(names[(names.index(self._current) + by) % len(names)])
+    def panels(self) -> tuple[Sequence[str], str]:
+        """Return the names of all panels, and of the one in use."""
+        return list(_PANELS), self._current
 
     def action_copy(self) -> None:
         """Show the result, or the error, as one line that can be copied."""

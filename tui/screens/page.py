@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -38,6 +38,29 @@ class Page(Screen[Any]):
     def action_back(self) -> None:
         """Close the page."""
         self.dismiss(None)
+
+
+class PagedPage(Page):
+    """A page of several panels, of which keys show the next and the one before."""
+
+    def panels(self) -> tuple[Sequence[str], str]:
+        """Return the names of all panels, in order, and of the one that is in use."""
+        return (), ""
+
+    def action_show_panel(self, name: str) -> None:
+        """Show a panel and give it the focus."""
+
+    def action_next_panel(self) -> None:
+        """Go to the next panel."""
+        self._step_panel(1)
+
+    def action_previous_panel(self) -> None:
+        """Go to the panel before."""
+        self._step_panel(-1)
+
+    def _step_panel(self, by: int) -> None:
+        names, current = self.panels()
+        self.action_show_panel(names[(names.index(current) + by) % len(names)])
 
 
 class Dialog(ModalScreen[Any]):

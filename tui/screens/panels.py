@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual import events
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.screens.page import Page
+from tui.screens.page import PagedPage
 from tui.widgets.panel import PANELS, Panel, PanelTabs
 
 BESIDE = (108, 30)
@@ -15,7 +17,7 @@ LEFT = ("architecture", "training")
 """The panels of the left column; the others are in the right one."""
 
 
-class PanelPage(Page):
+class PanelPage(PagedPage):
     """A page with the panels of `PANELS` in two columns, `#left` and `#right`, and `PanelTabs`.
 
     Attributes:
@@ -72,17 +74,9 @@ class PanelPage(Page):
         self.panel = name
         self.content_of(name).focus(scroll_visible=False)
 
-    def action_next_panel(self) -> None:
-        """Go to the next panel."""
-        self._step_panel(1)
-
-    def action_previous_panel(self) -> None:
-        """Go to the panel before."""
-        self._step_panel(-1)
-
-    def _step_panel(self, by: int) -> None:
-        names = list(PANELS)
-        self.action_show_panel(names[(names.index(self.panel) + by) % len(names)])
+    def panels(self) -> tuple[Sequence[str], str]:
+        """Return the names of all panels, and of the one that has the focus."""
+        return list(PANELS), self.panel
 
     def action_maximize(self) -> None:
         """Give the panel the whole screen, or give it back."""
