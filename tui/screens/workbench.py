@@ -35,7 +35,7 @@ from tui.widgets.trial_view import TrialView
 if TYPE_CHECKING:
     from tui.app import TrialbookApp
 
-_LOOKS_PER_SECOND = 5
+_LOOKS_PER_SECOND = 2  # each takes some milliseconds of a core that the training could have
 _RUNNING_ACTIONS = ("pause", "finish", "stop")
 
 
