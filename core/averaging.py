@@ -68,9 +68,13 @@ class AveragedWeights:
 
     def next_share(self) -> float:
         """Return the share 1 - d of the weights in the average after the next step, and count that step."""
-        decay = min(self._decay, (1 + self.steps) / (10 + self.steps))
+        share = self.share_after(self.steps)
         self.steps += 1
-        return 1 - decay
+        return share
+
+    def share_after(self, steps: int) -> float:
+        """Return the share of the weights in the average after a step that so many steps came before."""
+        return 1 - min(self._decay, (1 + steps) / (10 + steps))
 
     def update(self, share: float | Tensor) -> None:
         """Take in the network's weights after a training step.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 
 import psutil
@@ -50,7 +51,14 @@ def used_memory(name: str) -> int:
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock read next is right."""
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        # not all of the device, which fails while another thread captures a graph
+        torch.cuda.current_stream(device).synchronize()
+
+
+@functools.cache
+def side_stream(_purpose: str) -> torch.cuda.Stream:
+    """Return a stream beside the usual one; for each purpose the same, as libraries keep memory for every stream."""
+    return torch.cuda.Stream()
 
 
 @contextlib.contextmanager

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from core.averaging import AveragedWeights
 from core.data.batches import Plan, TrainingBatches
-from core.fused.available import kernel_errors, kernels_work
+from core.fused.available import kernels_work
 from core.graphs import Now, StepGraphs, step_numbers
 from core.model import Mlp
 from core.optimizer import PenalizedOptimizer
 from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.fused.step import FusedStep
 
 
 def makes_graphs(device: torch.device) -> bool:
@@ -56,15 +61,13 @@ class GpuSteps:
         self._sums = sums
         self._plain = plain
         self._copied: list[Tensor] = []
-        rows = settings.training.batch_size * max(1, sums[0].numel())
-        self._plain_graphs = StepGraphs(self._plain_step, self._changed, generators, rows)
-        self._graphs = self._plain_graphs
+        self._before_epoch: Callable[[], object] = lambda: None
+        self._rows = settings.training.batch_size * max(1, sums[0].numel())
+        self._graphs = StepGraphs(self._plain_step, self._changed, generators, self._rows)
+        self._ours: Callable[[], FusedStep] | None = None
         if kernels_work():
-            fused = importlib.import_module("core.fused.step").FusedStep(
-                settings, model, optimizer, batches, averaged, sums
-            )
-            self._copied = fused.copied
-            self._graphs = StepGraphs(fused, self._changed, (), rows)
+            made = importlib.import_module("core.fused.step").FusedStep
+            self._ours = functools.partial(made, settings, model, optimizer, batches, averaged, sums)
 
     def epoch(self, plan: Plan, rates: Sequence[float], keys: Sequence[int]) -> Iterator[int]:
         """Begin an epoch; return the number of images of each batch.
@@ -74,18 +77,35 @@ class GpuSteps:
             rates: The learning rate of each step.
             keys: What the dropout of each copy depends on.
         """
-        shares = [0.0 if self._averaged is None else self._averaged.next_share() for _ in rates]
+        before = 0 if self._averaged is None else self._averaged.steps
+        shares = [0.0 if self._averaged is None else self._averaged.share_after(before + n) for n in range(len(rates))]
         numbers = step_numbers(rates, shares, self._optimizer.steps_made())
-        try:
-            self._graphs.start_epoch(plan, numbers, keys)
-        except kernel_errors():  # not even so may a training fail that PyTorch's kernels can do
-            self._graphs = self._plain_graphs
-            self._graphs.start_epoch(plan, numbers, keys)
+        if self._ours is not None:
+            self._begin_with_ours(self._ours, plan, numbers, keys)
+            self._ours = None
+        self._before_epoch()
+        self._graphs.start_epoch(plan, numbers, keys)
         return self._graphs.sizes(len(plan))
+
+    def _begin_with_ours(self, make: Callable[[], FusedStep], plan: Plan, numbers: Tensor, keys: Sequence[int]) -> None:
+        """Capture steps of our own kernels, or leave it at PyTorch's where one of ours cannot be had."""
+        try:
+            fused = make()
+            self._copied = fused.copied
+            graphs = StepGraphs(fused, self._changed, (), self._rows)
+            graphs.start_epoch(plan, numbers, keys)
+        except Exception as error:  # compilers fail in many ways, and none may end a training that PyTorch can do
+            if isinstance(error, torch.OutOfMemoryError) or "CUDA error" in str(error):
+                raise
+            self._copied = []
+        else:
+            self._graphs, self._before_epoch = graphs, fused.start_epoch
 
     def step(self, _number: int, images: int) -> None:
         """Let the GPU make the next step, on so many images, and do not wait for it. It counts the steps itself."""
         self._graphs.step(images)
+        if self._averaged is not None:
+            self._averaged.steps += 1
 
     def _plain_step(self, now: Now, images: int) -> None:
         self._plain(now.part(images), now.rate(), now.share())

@@ -7,6 +7,7 @@ than a GPU needs for them. https://docs.pytorch.org/docs/stable/notes/cuda.html#
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,10 @@ import torch
 from torch import Tensor
 
 from core.data.batches import Plan
+from core.device import side_stream
 from core.optimizer import corrections
 
+_CAPTURING = threading.Lock()  # PyTorch can capture one graph at a time
 _WARM_UPS = 3  # steps before a graph is captured: libraries choose their kernels and take their memory in the first
 
 
@@ -104,8 +107,11 @@ class StepGraphs:
             self._now = room_for(plan, numbers, keys, self._rows)
         self._now.take_in(plan, numbers, keys)
         if not self._captured:
-            for size in dict.fromkeys(self.sizes(len(plan))):
-                self._captured[size] = self._capture(self._now, size)
+            with _CAPTURING:
+                captured: dict[int, torch.cuda.CUDAGraph] = {}
+                for size in dict.fromkeys(self.sizes(len(plan))):
+                    captured[size] = self._capture(self._now, size, next(iter(captured.values()), None))
+            self._captured = captured
 
     def sizes(self, images: int) -> Iterator[int]:
         """Yield the number of images in each batch of an epoch of so many."""
@@ -116,10 +122,11 @@ class StepGraphs:
         """Let the GPU make the next training step, of a batch of that size, and do not wait for it."""
         self._captured[size].replay()
 
-    def _capture(self, now: Now, size: int) -> torch.cuda.CUDAGraph:
+    def _capture(self, now: Now, size: int, earlier: torch.cuda.CUDAGraph | None) -> torch.cuda.CUDAGraph:
+        """Return a graph, which shares its memory with an earlier one, and leave all as it was."""
         before = {tensor.data_ptr(): tensor.clone() for tensor in [*self._changed(), now.at]}
         try:
-            return self._captured_step(now, size)
+            return self._captured_step(now, size, earlier)
         finally:
             for tensor in [*self._changed(), now.at]:
                 if tensor.data_ptr() in before:
@@ -127,18 +134,20 @@ class StepGraphs:
                 else:
                     tensor.zero_()  # what the optimizer remembers, and begins with nothing
 
-    def _captured_step(self, now: Now, size: int) -> torch.cuda.CUDAGraph:
-        beside = torch.cuda.Stream()
+    def _captured_step(self, now: Now, size: int, earlier: torch.cuda.CUDAGraph | None) -> torch.cuda.CUDAGraph:
+        beside = side_stream("first steps")
         beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
-            for _ in range(_WARM_UPS):
-                self._step(now, size)
-                now.at.zero_()
-        torch.cuda.current_stream().wait_stream(beside)
+        try:
+            with torch.cuda.stream(beside):
+                for _ in range(_WARM_UPS):
+                    self._step(now, size)
+                    now.at.zero_()
+        finally:  # what is put back afterwards must not be overwritten by what still runs
+            torch.cuda.current_stream().wait_stream(beside)
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators:
             graph.register_generator_state(generator)
-        pool = next(iter(self._captured.values())).pool() if self._captured else None
+        pool = None if earlier is None else earlier.pool()
         # another thread may use the GPU at the same time: the console evaluates, and a saver copies
         with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             self._step(now, size)

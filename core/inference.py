@@ -27,7 +27,7 @@ def logits_of(
         normalize: Turns images into inputs.
         watch: Sees the outputs of the hidden layers' activations on the way, as in `Mlp.forward`.
     """
-    chunk = evaluation_chunk(images[0].numel(), len(images), on_gpu=images.is_cuda)
+    chunk = evaluation_chunk(images[0].numel(), len(images), widest=model.widest, on_gpu=images.is_cuda)
     was_training = model.training
     model.eval()
     try:

@@ -14,10 +14,11 @@ import torch
 from core.data.dataset import Dataset
 from core.data.normalize import Normalizer
 from core.device import device_name
+from core.fused.available import kernels_work
 from core.process import this_process
 from core.text import printable
 
-_PACKAGES = ("trialbook", "torchvision", "numpy", "pillow", "scikit-learn")
+_PACKAGES = ("trialbook", "torchvision", "numpy", "pillow", "scikit-learn", "triton")
 _CPU_INFO = Path("/proc/cpuinfo")
 _SOURCE = Path(__file__).resolve().parent.parent
 
@@ -39,6 +40,7 @@ def describe_run(device: torch.device, data: Dataset, normalize: Normalizer) -> 
         "processor": processor_name(),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
+        "kernels": "Triton" if device.type == "cuda" and kernels_work() else "PyTorch",
         "git_commit": git_commit(),
         "process": this_process(),
         "data": {
@@ -67,6 +69,7 @@ def run_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
     pairs += [
         ("device", before.get("device"), now.get("device")),
         ("threads", before.get("threads"), now.get("threads")),
+        ("kernels", before.get("kernels", "PyTorch"), now.get("kernels")),
     ]
     return [f"{name} {printable(old, 60)} -> {printable(new, 60)}" for name, old, new in pairs if old != new]
 

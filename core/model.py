@@ -73,6 +73,7 @@ class Mlp(nn.Module):
     the reference's class draws after `torch.manual_seed(seed)`; the global random numbers are not touched.
 
     Attributes:
+        widest: The neurons of its widest layer.
         relu_widths: The neurons of every hidden layer whose activation is ReLU, by its number from 1.
     """
 
@@ -90,6 +91,7 @@ class Mlp(nn.Module):
         self._generator: torch.Generator | None = None  # all dropout layers draw from it
         self._activations = [ACTIVATIONS[layer.activation] for layer in settings.hidden]
         self._skips = skip_layers(settings, inputs)
+        self.widest = max([layer.width for layer in settings.hidden] + [classes])
         self.relu_widths = {
             number: layer.width for number, layer in enumerate(settings.hidden, 1) if layer.activation == "relu"
         }

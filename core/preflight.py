@@ -172,7 +172,8 @@ def _time(trainer: Trainer, data: Dataset) -> Finding:
 
 
 def _epoch_on_gpu(trainer: Trainer) -> float:
-    """Return the seconds of an epoch: of the second, as graphs are captured in the first, unless both take too long."""
+    """Return the seconds of an epoch, of the second if there is time; compiling and capturing are not part of it."""
+    trainer.prepare_steps()
     control, begun = Control(), time.monotonic()
     seconds: float | None = None
     with contextlib.suppress(DivergedError):  # which is not a matter of time

@@ -120,14 +120,14 @@ def fitting_batch_size(settings: Settings, shape: DataShape, available: int, *, 
     return None
 
 
-def evaluation_chunk(values: int, images: int, *, on_gpu: bool = False) -> int:
-    """Return how many test images of `values` input values are evaluated at once.
+def evaluation_chunk(values: int, images: int, *, widest: int = 0, on_gpu: bool = False) -> int:
+    """Return how many test images of `values` input values are evaluated at once by layers up to so wide.
 
     On a CPU 1,000 are as fast as more and take less memory; fewer, where their inputs would take more than 64 MiB. A
     GPU is given more, as it waits between one chunk and the next.
     """
     if on_gpu:
-        return max(1, min(images, GPU_EVALUATION_IMAGES, GPU_EVALUATION_BYTES // (values * FLOAT)))
+        return max(1, min(images, GPU_EVALUATION_IMAGES, GPU_EVALUATION_BYTES // ((values + 2 * widest) * FLOAT)))
     return max(1, min(images, EVALUATION_IMAGES, EVALUATION_BYTES // (values * FLOAT)))
 
 
@@ -146,7 +146,9 @@ def _evaluation_bytes(settings: Settings, shape: DataShape, on_gpu: bool) -> int
     inputs = shape.image.values
     widest = max([layer.width for layer in settings.model.hidden] + [shape.classes])
     at_once = 3 if skip_layers(settings.model, inputs) else 2
-    return evaluation_chunk(inputs, shape.test_images, on_gpu=on_gpu) * (inputs + at_once * widest) * FLOAT
+    return (
+        evaluation_chunk(inputs, shape.test_images, widest=widest, on_gpu=on_gpu) * (inputs + at_once * widest) * FLOAT
+    )
 
 
 def _activation_bytes(settings: Settings, shape: DataShape) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 
@@ -274,6 +275,12 @@ class Trainer:
         rate = self.learning_rate(epoch, steps - 1)
         return Progress(epoch, steps, len(self.batches), cost, images / seconds, rate)
 
+    def prepare_steps(self) -> None:
+        """Do beforehand what the first epoch on a GPU would do first: compile kernels and capture graphs."""
+        if makes_graphs(self.device):
+            rates = [self.learning_rate(1, step) for step in range(len(self.batches))]
+            self._steps_on_gpu().epoch(self.batches.plan(1), rates, [0])
+
     def _steps_on_gpu(self) -> GpuSteps:
         """Return what makes steps that are CUDA graphs."""
         if self._gpu is None:
@@ -359,6 +366,10 @@ def check_memory(settings: Settings, data: Dataset, device: torch.device, copies
     """
     needed = size_of(settings, data.shape, on_gpu=device.type == "cuda").memory.of_copies(copies)
     available = available_memory(device)
+    if needed > available and device.type == "cuda":  # what ended trainings still hold is counted as taken
+        gc.collect()
+        torch.cuda.empty_cache()
+        available = available_memory(device)
     if needed > available:
         raise TrainingError(
             f"training needs about {needed / 1e9:,.1f} GB of memory, but only {available / 1e9:,.1f} GB are available: "

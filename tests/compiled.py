@@ -57,6 +57,10 @@ def all_kinds() -> list[tuple[Any, dict[str, Any], int]]:
         constants = {**block, **shape, **bare, "ACTIVATION": name}
         found.append((block_forward, {**constants, "SKIP": shape is parts}, 8))
         found.append((block_backward, constants, 8))
+    narrow, plain = {**parts, "COLUMNS": 4, "WHOLE": True}, {**parts, "WHOLE": True}
+    for shape, warps in ((narrow, 4), (plain, 8)):
+        found.append((block_forward, {**block, **shape, "ACTIVATION": "relu", "SKIP": False}, warps))
+        found.append((block_backward, {**block, **shape, "ACTIVATION": "relu"}, warps))
     for shares, product in itertools.product((False, True), repeat=2):
         found.append((loss, {"SHARES": shares, "PRODUCT": product, "PRECISION": "ieee", **WIDE}, 8))
     kinds = (

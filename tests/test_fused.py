@@ -253,5 +253,5 @@ def test_all_kernels_compile_for_a_gpu_that_is_not_there(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr[-3000:]
     shared = [int(line.rsplit(" ", 1)[1]) for line in done.stdout.splitlines()]
-    assert len(shared) == 42
+    assert len(shared) == 50
     assert max(shared) <= 99 * 1024  # what a program may have there

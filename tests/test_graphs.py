@@ -27,8 +27,9 @@ KINDS: list[dict[str, object]] = [
     {"training.optimizer": "sgd", "training.ema_decay": 0.9},
     {"data.crop_padding": 1, "data.horizontal_flip": True, "data.mixup": 0.2},
     {"training.batch_size": 1437, "model.hidden.*.dropout": 0.0},
+    {"training.precision": "bfloat16"},
 ]
-"""1,437 digits are trained on: the last batch is smaller but for the last kind, which has one batch an epoch."""
+"""1,437 digits are trained on: the last batch is smaller but for the one kind that has one batch an epoch."""
 
 
 def changed(small: Settings, kind: dict[str, object]) -> Settings:
@@ -64,7 +65,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
         yield
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", StandIn)
-    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
+    monkeypatch.setattr("core.graphs.side_stream", lambda _: stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
     monkeypatch.setattr(torch.cuda, "stream", nothing)
     monkeypatch.setattr(torch.cuda, "graph", nothing)
@@ -133,7 +134,6 @@ def test_where_a_kernel_cannot_be_compiled_pytorchs_are_used(
     fused = SimpleNamespace(FusedStep=Failing)
     settings = changed(small, KINDS[2])
     plain, graphed = Trainer(settings, digits), Trainer(settings, digits)
-    monkeypatch.setattr("core.gpu_steps.kernel_errors", lambda: (errors.TritonError,))
     with graphs_made():
         figures, _ = trained(graphed)
     expected, _ = trained(plain)
@@ -168,7 +168,9 @@ def test_a_gpu_trains_the_same_with_our_kernels(
     assert kernels_work()
     kind = {**kind, "model.hidden.*.dropout": 0.0, "training.device": "cuda"}
     settings = change_settings(changed(small, kind), kind)
-    figures, _ = trained(Trainer(settings, digits))
+    ours = Trainer(settings, digits)
+    figures, _ = trained(ours)
+    assert type(ours._gpu._graphs._step).__name__ == "FusedStep"  # type: ignore[union-attr]
     monkeypatch.setattr("core.gpu_steps.kernels_work", lambda: False)
     expected, _ = trained(Trainer(settings, digits))
     for one, other in zip(figures, expected, strict=True):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core.averaging import AveragedWeights
 from core.data.batches import TrainingBatches, mix
-from core.device import matmul_precision
+from core.device import matmul_precision, side_stream
 from core.fused.kernels.batch import gather
 from core.fused.kernels.block import block_backward, block_forward
 from core.fused.kernels.loss import loss
@@ -105,6 +105,12 @@ class FusedStep:
         self._has_skips = any(layer.carries for layer in self._layers)
         low = {} if precise else {f"linear{each.number}.weight": each.factors for each in self._layers}
         self._weights = WeightsTable(settings.training, optimizer, gradients, low, self._copies)
+
+    def start_epoch(self) -> None:
+        """Take in weights that something else than a step may have changed."""
+        for layer in self._layers:
+            if layer.factors.dtype != torch.float32:
+                layer.factors.copy_(layer.tensors["weight"])
 
     @property
     def copied(self) -> list[Tensor]:
@@ -255,7 +261,12 @@ class FusedStep:
 
     def _backward(self, gradient: Tensor, values: list[Tensor], passed: list[_Passed], now: Now) -> None:
         """Make all gradients from that of the last layer's products."""
-        side = _Side(gradient.device)
+        with _Side(gradient.device) as side:
+            self._backward_beside(side, gradient, values, passed, now)
+
+    def _backward_beside(
+        self, side: _Side, gradient: Tensor, values: list[Tensor], passed: list[_Passed], now: Now
+    ) -> None:
         carried: Tensor | None = None
         read_beside = []  # memory that is given back could be written to before the stream beside has read it
         for layer in reversed(self._layers[1:]):
@@ -271,9 +282,6 @@ class FusedStep:
             carried = of_inputs
             gradient = self._block_backward(below, of_inputs, (gradient, layer.factors), own, now)
         _products(gradient.mT, values[0], out=self._layers[0].gradients["weight"])
-        if self._layers[1:]:
-            side.wait()
-        read_beside.clear()
 
     def _block_backward(
         self, layer: _Layer, of_outputs: Tensor, following: tuple[Tensor, Tensor], passed: _Passed, now: Now
@@ -367,27 +375,33 @@ def _float32(multiply: Callable[..., Tensor], left: Tensor, right: Tensor, out: 
 
 
 class _Side:
-    """A stream beside the current one: the gradients of weights are made there, while the backward pass goes on."""
+    """A stream beside the current one: the gradients of weights are made there, while the backward pass goes on.
+
+    What comes after the context waits for all that is beside.
+    """
 
     def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = side_stream("gradients of weights") if device.type == "cuda" else None
+        self._mark: torch.cuda.Event | None = None
+
+    def __enter__(self) -> _Side:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream is not None and self._mark is not None:
+            torch.cuda.current_stream().wait_stream(self._stream)
 
     def mark(self) -> None:
-        """Say that the current stream has done what something beside it is to wait for."""
+        """Say that the current stream has been given what something beside it is to wait for."""
         if self._stream is not None:
-            self._event = torch.cuda.current_stream().record_event()
+            self._mark = torch.cuda.current_stream().record_event()
 
     @contextlib.contextmanager
     def beside(self) -> Iterator[None]:
         """Do what is in the block after all that came before the mark; what comes after does not wait for it."""
-        if self._stream is None:
+        if self._stream is None or self._mark is None:
             yield
             return
-        self._stream.wait_event(self._event)
+        self._stream.wait_event(self._mark)
         with torch.cuda.stream(self._stream):
             yield
-
-    def wait(self) -> None:
-        """Let what comes next wait for all that is beside."""
-        if self._stream is not None:
-            torch.cuda.current_stream().wait_stream(self._stream)
