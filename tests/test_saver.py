@@ -53,7 +53,8 @@ def test_a_slow_disk_delays_no_training_and_loses_nothing(
     assert [event.result.epoch for event in events if isinstance(event, EpochFinished)] == list(range(1, EPOCHS + 1))
     saved = [event.epoch for event in events if isinstance(event, Saved)]
     assert saved == sorted(set(saved)) and saved[-1] == EPOCHS
-    assert len(saved) < EPOCHS, "epochs that end while others are being written are written together"
+    if seconds >= 0.3:  # longer than an epoch takes, on a slow machine too
+        assert len(saved) < EPOCHS, "epochs that end while others are being written are written together"
     assert "MainThread" not in threads
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("saver")]
 
