@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +11,11 @@ from torch import Tensor
 
 from core.averaging import AveragedWeights
 from core.data.batches import TrainingBatches, mix
-from core.device import matmul_precision, side_stream
+from core.device import matmul_precision
 from core.fused.kernels.batch import gather
 from core.fused.kernels.block import block_backward, block_forward
 from core.fused.kernels.loss import loss
+from core.fused.products import Side, products_of
 from core.fused.weights import WeightsTable
 from core.graphs import Now
 from core.model import Mlp
@@ -201,7 +201,7 @@ class FusedStep:
             if is_made:
                 products = torch.empty(self._copies, m, width, device=inputs.device)
             else:
-                products = _products(values[-1], layer.factors.mT)
+                products = products_of(values[-1], layer.factors.mT)
             outputs = torch.empty_like(products, dtype=self._factor_type)
             means, deviations = torch.empty_like(bias), torch.empty_like(bias)
             names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -239,7 +239,7 @@ class FusedStep:
         loss[self._copies,](
             inputs,
             layer.factors,
-            inputs if is_made else _products(inputs, layer.factors.mT),
+            inputs if is_made else products_of(inputs, layer.factors.mT),
             layer.tensors["bias"],
             targets,
             self._told,
@@ -261,11 +261,11 @@ class FusedStep:
 
     def _backward(self, gradient: Tensor, values: list[Tensor], passed: list[_Passed], now: Now) -> None:
         """Make all gradients from that of the last layer's products."""
-        with _Side(gradient.device) as side:
+        with Side(gradient.device) as side:
             self._backward_beside(side, gradient, values, passed, now)
 
     def _backward_beside(
-        self, side: _Side, gradient: Tensor, values: list[Tensor], passed: list[_Passed], now: Now
+        self, side: Side, gradient: Tensor, values: list[Tensor], passed: list[_Passed], now: Now
     ) -> None:
         carried: Tensor | None = None
         read_beside = []  # memory that is given back could be written to before the stream beside has read it
@@ -274,14 +274,14 @@ class FusedStep:
             below, own = self._layers[layer.number - 2], passed[layer.number - 2]
             is_made = self._is_made_within(gradient.shape[1], gradient.shape[2])
             side.mark()
-            of_inputs = gradient if is_made else _products(gradient, layer.factors)  # first, as others wait for it
+            of_inputs = gradient if is_made else products_of(gradient, layer.factors)  # first, as others wait for it
             with side.beside():
-                _products(gradient.mT, values[layer.number - 1], out=layer.gradients["weight"])
+                products_of(gradient.mT, values[layer.number - 1], out=layer.gradients["weight"])
             if layer.carries and carried is not None:
                 of_inputs += carried
             carried = of_inputs
             gradient = self._block_backward(below, of_inputs, (gradient, layer.factors), own, now)
-        _products(gradient.mT, values[0], out=self._layers[0].gradients["weight"])
+        products_of(gradient.mT, values[0], out=self._layers[0].gradients["weight"])
 
     def _block_backward(
         self, layer: _Layer, of_outputs: Tensor, following: tuple[Tensor, Tensor], passed: _Passed, now: Now
@@ -359,49 +359,3 @@ def _numbers(layer: _Layer) -> tuple[int, int, float]:
     assert layer.hidden is not None  # noqa: S101 - the output layer has no block
     dropped = min(round(layer.hidden.dropout * _HALF_RANGE), _HALF_RANGE - 1)
     return layer.number, dropped, _HALF_RANGE / (_HALF_RANGE - dropped)
-
-
-def _products(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
-    """Return left @ right of each copy (K, ...), float32."""
-    if len(left) == 1:
-        return _float32(torch.mm, left[0], right[0], None if out is None else out[0])[None]
-    return _float32(torch.bmm, left, right, out)
-
-
-def _float32(multiply: Callable[..., Tensor], left: Tensor, right: Tensor, out: Tensor | None) -> Tensor:
-    if left.dtype == torch.float32:
-        return multiply(left, right, out=out)
-    return multiply(left, right, out_dtype=torch.float32, out=out)
-
-
-class _Side:
-    """A stream beside the current one: the gradients of weights are made there, while the backward pass goes on.
-
-    What comes after the context waits for all that is beside.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._stream = side_stream("gradients of weights") if device.type == "cuda" else None
-        self._mark: torch.cuda.Event | None = None
-
-    def __enter__(self) -> _Side:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._stream is not None and self._mark is not None:
-            torch.cuda.current_stream().wait_stream(self._stream)
-
-    def mark(self) -> None:
-        """Say that the current stream has been given what something beside it is to wait for."""
-        if self._stream is not None:
-            self._mark = torch.cuda.current_stream().record_event()
-
-    @contextlib.contextmanager
-    def beside(self) -> Iterator[None]:
-        """Do what is in the block after all that came before the mark; what comes after does not wait for it."""
-        if self._stream is None or self._mark is None:
-            yield
-            return
-        self._stream.wait_event(self._mark)
-        with torch.cuda.stream(self._stream):
-            yield

@@ -96,12 +96,8 @@ class _Chooser(Page):
             self.dismiss(None)
 
     @on(TrialList.Opened)
-    def _opened(self) -> None:
-        self.action_choose()
-
-    def action_choose(self) -> None:
-        """Answer with what is chosen."""
-        raise NotImplementedError
+    async def _opened(self) -> None:
+        await self.run_action("choose")  # what is answered is a matter of the screen
 
 
 class BeginScreen(_Chooser):

@@ -64,8 +64,8 @@ class Form(KeysInOrder, Widget, can_focus=True):
         self.editor: Editor | None = None
 
     def lay_out(self) -> list[Cell]:
-        """Return where the fields are, row by row, from left to right."""
-        raise NotImplementedError
+        """Return where the fields are, row by row, from left to right; a form of its own has none."""
+        return []
 
     def field(self, path: str) -> SettingField | None:
         """Return the row of the table of fields that a path belongs to, if it is a setting."""
