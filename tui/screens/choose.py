@@ -96,8 +96,12 @@ class _Chooser(Page):
             self.dismiss(None)
 
     @on(TrialList.Opened)
-    async def _opened(self) -> None:
-        await self.run_action("choose")  # what is answered is a matter of the screen
+    def _opened(self) -> None:
+        self.action_choose()
+
+    def action_choose(self) -> None:
+        """Answer with what is chosen: nothing, where a screen does not say what that is."""
+        self.dismiss(None)
 
 
 class BeginScreen(_Chooser):
