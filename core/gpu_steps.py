@@ -114,5 +114,5 @@ class GpuSteps:
     def _changed(self) -> list[Tensor]:
         """Return all living tensors that a step changes, as far as they are there already."""
         averages = [] if self._averaged is None else list(self._averaged.model.state_dict().values())
-        own = [self._sums, *self._model.state_dict().values(), *self._optimizer.remembered()]
+        own = [self._sums, *self._model.state_dict().values(), *self._optimizer.state().values()]
         return own + averages + self._copied

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch.nn import functional
 
+from core.backpropagation import Backpropagated, backpropagate
 from core.control import Control
 from core.data.dataset import Dataset, ImageSet
 from core.device import available_memory, choose_device, synchronize
@@ -19,6 +19,7 @@ from core.errors import DataError, DivergedError, TrainingError
 from core.events import EpochFinished, Progress
 from core.gpu_steps import makes_graphs
 from core.inference import logits_of
+from core.model import Mlp
 from core.settings import Settings, change_settings
 from core.size import size_of
 from core.trainer import Trainer
@@ -71,7 +72,8 @@ def check(settings: Settings, data: Dataset) -> list[Finding]:
         if memory.verdict == "problem":
             return [memory]
         trainer = Trainer(settings, data)
-        findings = [memory, _first_cost(trainer), _gradients(trainer)]
+        first = _first_batch(trainer)
+        findings = [memory, _first_cost(first, trainer.classes), _gradients(first, trainer.model)]
         findings.append(_one_batch(settings, data))
         findings.append(_time(trainer, data))
     except (DataError, TrainingError) as error:
@@ -87,16 +89,19 @@ def _memory(settings: Settings, data: Dataset, device: torch.device) -> Finding:
     return Finding("memory", verdict, text, {"needed_bytes": needed, "available_bytes": available})
 
 
-def _first_cost(trainer: Trainer) -> Finding:
-    """Compare the untrained network's cross-entropy with that of guessing, and leave the batch's gradients."""
+def _first_batch(trainer: Trainer) -> Backpropagated:
+    """Send the first batch through the untrained network and back, in full precision and without label smoothing."""
     inputs, labels = next(trainer.batches.epoch(1))
     trainer.model.train()
     trainer.model.start_epoch(trainer.settings.training.seed, 1, trainer.device)
-    loss = functional.cross_entropy(trainer.model(inputs).float(), labels)
-    loss.backward()
-    cost, guessing = float(loss.detach()), math.log(trainer.classes)
+    return backpropagate(trainer.model, inputs, labels, 0.0, inputs.dtype)
+
+
+def _first_cost(first: Backpropagated, classes: int) -> Finding:
+    """Compare the untrained network's cross-entropy with that of guessing."""
+    cost, guessing = float(first.cross_entropy), math.log(classes)
     values = {"cost": cost, "ln_classes": guessing}
-    compared = f"the first batch costs {cost:.3f}; guessing among {trainer.classes} classes costs {guessing:.3f}"
+    compared = f"the first batch costs {cost:.3f}; guessing among {classes} classes costs {guessing:.3f}"
     if not math.isfinite(cost):
         return Finding("first cost", "problem", "the first batch's cost is NaN or infinite", values)
     if abs(cost - guessing) > NEAR:
@@ -104,11 +109,11 @@ def _first_cost(trainer: Trainer) -> Finding:
     return Finding("first cost", "ok", compared, values)
 
 
-def _gradients(trainer: Trainer) -> Finding:
+def _gradients(first: Backpropagated, model: Mlp) -> Finding:
     norms = {
-        name: float(parameter.grad.norm() / parameter.detach().norm().clamp_min(1e-12))
-        for name, parameter in trainer.model.named_parameters()
-        if parameter.grad is not None and name.endswith("weight") and name.startswith("linear")
+        name: float(first.gradients[name].norm() / parameter.detach().norm().clamp_min(1e-12))
+        for name, parameter in model.named_parameters()
+        if name.endswith("weight") and name.startswith("linear")
     }
     values = {f"gradient_of_{name}": norm for name, norm in norms.items()}
     none = [name for name, norm in norms.items() if norm == 0 or not math.isfinite(norm)]

@@ -245,7 +245,6 @@ class StackedTrainer:
             As `Trainer.step` of each copy, (3, K).
         """
         copies, images = targets.shape[:2]
-        self.optimizer.inner.zero_grad()
         with matmul_precision(self._training, self.device):
             logits = self.model(inputs)
             losses = functional.cross_entropy(
@@ -255,10 +254,12 @@ class StackedTrainer:
                 label_smoothing=self._training.label_smoothing,
             )
             means = losses.view(copies, images).mean(1)
-            means.sum().backward()  # no copy's weights play a part in another's loss
+            parameters = dict(self.model.named_parameters())
+            # no copy's weights play a part in another's loss
+            taken = torch.autograd.grad(means.sum(), list(parameters.values()))
         values = means.detach()
         costs = values + self.optimizer.penalty(images)
-        self.optimizer.step(images, learning_rate)
+        self.optimizer.step(dict(zip(parameters, taken, strict=True)), images, learning_rate)
         if self.averaged is not None:
             self.averaged.update(share)
         labels = targets if targets.dim() == 2 else targets.argmax(2)  # noqa: PLR2004 - copies and images

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from core.averaging import AveragedWeights
+from core.backpropagation import backpropagate
 from core.control import Control
 from core.data.batches import Plan, TrainingBatches, split_validation
 from core.data.catalog import class_type
@@ -316,18 +316,15 @@ class Trainer:
             and before the weights are changed. Right is the class with the largest share.
         """
         training = self.settings.training
-        self.optimizer.inner.zero_grad()
-        with matmul_precision(training, self.device):
-            logits = self.model(inputs)
-            loss = functional.cross_entropy(logits.float(), targets, label_smoothing=training.label_smoothing)
-            loss.backward()
-        value = loss.detach()
+        with matmul_precision(training, self.device, autocast=False):
+            dtype = torch.bfloat16 if training.precision == "bfloat16" else inputs.dtype
+            value, logits, gradients = backpropagate(self.model, inputs, targets, training.label_smoothing, dtype)
         cost = value + self.optimizer.penalty(len(targets))
-        self.optimizer.step(len(targets), learning_rate)
+        self.optimizer.step(gradients, len(targets), learning_rate)
         if self.averaged is not None:
             self.averaged.update(share)
         labels = targets if targets.dim() == 1 else targets.argmax(1)
-        right = (logits.detach().argmax(1) == labels).sum()
+        right = (logits.argmax(1) == labels).sum()
         return torch.stack((cost.double(), value.double(), right.double()))
 
     def _evaluate(

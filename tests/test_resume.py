@@ -207,10 +207,12 @@ def test_a_branch_may_change_the_optimizer_and_the_averaging(
 
 
 def test_a_branch_at_the_best_epoch(small: Settings, digits: Dataset, home: Path) -> None:
-    settings = change_settings(small, {"training.epochs": 12, "training.learning_rate": 0.3})
+    # a rate that only rises does harm in the end
+    rising = {"training.learning_rate": 5.0, "training.warmup_epochs": 12.0}
+    settings = change_settings(small, {"training.epochs": 13, **rising})
     trial = finish(train(settings, digits, home=home))
     best = trial.summary()["best"]["epoch"]
-    assert best < 12, "the test needs a trial that is best before its end"
+    assert best < 13, "the test needs a trial that is best before its end"
     started = next(branch(trial, digits, settings, best=True, home=home))
     assert isinstance(started, Started)
     assert len(started.history) == best

@@ -39,15 +39,13 @@ class WeightsTable:
         """
         self._training = training
         self._copies = copies
-        optimizer.remember()
         self._kept = (gradients, low)  # their memory must not be given to others
-        tensors, steps, decays, sizes = [], [], [], []
-        for part in optimizer.parts():
+        tensors, decays, sizes = [], [], []
+        for part in optimizer.parts:
             weights = part.parameter.detach()
             momenta = [*part.momenta, weights, weights][:2]
             each = [weights, gradients[part.name], *momenta, low.get(part.name)]
             tensors.append([0 if tensor is None else tensor.data_ptr() for tensor in each])
-            steps.append((weights if part.steps is None else part.steps).data_ptr())
             decays.append([part.weight_decay, float(part.is_penalized)])
             sizes.append(weights.numel() // copies)
         blocks = [
@@ -58,7 +56,7 @@ class WeightsTable:
         ]
         device = next(iter(gradients.values())).device
         self._tensors = torch.tensor(tensors, device=device)
-        self._steps = torch.tensor(steps, device=device)
+        self._steps = torch.zeros((), device=device) if optimizer.steps is None else optimizer.steps
         self._decays = torch.tensor(decays, device=device, dtype=torch.float32)
         self._blocks = torch.tensor(blocks, device=device)
         self._squares = torch.zeros(len(blocks), device=device)

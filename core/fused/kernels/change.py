@@ -11,7 +11,7 @@ def optimize(
     tensors,  # (tensors, 5) int64: addresses of weights, gradients, both momenta, and bfloat16 copies or 0
     decays,  # (tensors, 2): the decay past the gradient, and 1 where the L2 penalty covers the weights
     blocks,  # (blocks, 3) int64: the tensor's number, where the block begins in it, and where the copy's part ends
-    steps,  # (tensors,) int64: addresses of their counts of steps
+    steps,  # (): the optimizer's count of steps; is counted
     squares,  # (blocks,): is written, sums of squared weights as they were
     numbers,  # (4, steps): learning rate, share, and Adam's corrections of both momenta
     at,  # () int64
@@ -60,9 +60,8 @@ def optimize(
         first_correction = tl.load(numbers + 2 * epoch_steps + step)
         second_correction = tl.load(numbers + 3 * epoch_steps + step)
         weight -= (rate / first_correction) * mean / (tl.sqrt(square) / second_correction + eps)
-        if begin == 0:
-            count = tl.load(steps + number).to(tl.pointer_type(tl.float32))
-            tl.store(count, tl.load(count) + 1)
+        if block == 0:
+            tl.store(steps, tl.load(steps) + 1)
     tl.store(tl.multiple_of(weights, 16) + place, weight, mask=inside)
     if LOW:
         address = tl.load(tensors + 5 * number + 4)
