@@ -1,3 +1,3 @@
 import os
 
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # as the command line does, before torch is imported
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as the command line does, before torch is imported

@@ -10,14 +10,15 @@ only their size matters here.
 
 from __future__ import annotations
 
-import json
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.terminal import CONSOLE, ROOT, Terminal, terminal
@@ -55,7 +56,8 @@ write_state(state_file(Path(sys.argv[1])), {"draft": draft, "panel": "training"}
 """
 PRESSES = 200
 STARTS = 11
-ROUNDS, EPOCHS = 4, 3
+PAIRS = 20  # epochs of the console, each after one of the command line
+LOOK = 0.02  # seconds
 PATIENCE = 300  # seconds
 SIZE = (120, 40)
 
@@ -132,37 +134,63 @@ def _help(shown: Terminal) -> str:
 
 
 def measure_training(environment: dict[str, str]) -> None:
-    """Print the seconds per epoch in the console, watched and typed in, and on the command line, alternating."""
-    _prepare(environment, epochs=EPOCHS)
-    home = environment["BENCHMARK_HOME"]
-    arguments = ["--home", home, "train", "--preset", "trial-25", "--epochs", str(EPOCHS)]
-    seconds: dict[str, list[float]] = {"command line": [], "console": []}
-    for _ in range(ROUNDS):
-        subprocess.run([*CONSOLE, *arguments], check=True, capture_output=True, cwd=ROOT, env=os.environ | environment)
-        seconds["command line"] += _epochs(home)
+    """Print the seconds per epoch in the console, watched and typed in, and on the command line, in turns.
+
+    While one trains, the other is halted by SIGSTOP: the machine's good and bad minutes come to both.
+    """
+    _prepare(environment, epochs=10_000)
+    home, other = environment["BENCHMARK_HOME"], f"{environment['BENCHMARK_HOME']}-command-line"
+    arguments = ["--home", other, "train", "--preset", "trial-25", "--epochs", "10000"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    draw = random.Random(0)
+    with subprocess.Popen([*CONSOLE, *arguments], cwd=ROOT, env=os.environ | environment, **quiet) as command:
+        _epoch(command.pid, other, lambda: time.sleep(LOOK))
         with terminal([*CONSOLE, "--home", home], *SIZE, **environment) as shown:
             shown.wait_for("ready", 60)
             shown.wait(lambda text: "PyTorch is loading" not in text, 120)
             shown.press("s")
-            draw, end = random.Random(0), time.monotonic() + PATIENCE
-            # drained unread: a terminal is drawn by another machine or by another process, not on these cores
-            while b"Training ended" not in shown.drain(1.0):
-                if time.monotonic() > end:
-                    raise TimeoutError("the training does not end")
-                shown.press(draw.choice("jk"))
-        seconds["console"] += _epochs(home)
-        _prepare(environment, epochs=EPOCHS)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    for name, values in seconds.items():
-        print(f"{name:<13} {medians[name]:.2f} s per epoch (median of {len(values)}, {min(values):.2f} the fastest)")
-    print(f"ratio         {medians['console'] / medians['command line']:.3f}")
+            typed = time.monotonic()
+
+            def watch() -> None:
+                nonlocal typed
+                shown.drain(LOOK)  # unread: a terminal is drawn by another machine or by another process
+                if time.monotonic() - typed > 1:
+                    typed = time.monotonic()
+                    shown.press(draw.choice("jk"))
+
+            _epoch(shown.process.pid, home, watch)
+            pairs = [
+                (_epoch(command.pid, other, lambda: time.sleep(LOOK)), _epoch(shown.process.pid, home, watch))
+                for _ in range(PAIRS)
+            ]
+            os.kill(shown.process.pid, signal.SIGCONT)
+        command.kill()
+    for name, times in zip(("command line", "console"), zip(*pairs, strict=True), strict=True):
+        print(
+            f"{name:<13} {statistics.median(times):.2f} s per epoch (median of {PAIRS}, {min(times):.2f} the fastest)"
+        )
+    ratios = sorted(console / alone for alone, console in pairs)
+    middle = (
+        f"{statistics.median(ratios):.3f} (half of them from {ratios[PAIRS // 4]:.3f} to {ratios[-PAIRS // 4]:.3f})"
+    )
+    print(f"ratio         {middle}")
 
 
-def _epochs(home: str) -> list[float]:
-    """Return the seconds of the last trial's epochs but the first, which includes warming up."""
-    last = max((Path(home) / "saved_models").iterdir())
-    lines = (last / "history.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["seconds"] for line in lines][1:]
+def _epoch(pid: int, home: str, meanwhile: Callable[[], object]) -> float:
+    """Let a halted training go on until its next epoch is saved, and halt it again; return the seconds."""
+    before, begin = _saved(home), time.perf_counter()
+    os.kill(pid, signal.SIGCONT)
+    while _saved(home) == before:
+        if time.perf_counter() > begin + PATIENCE:
+            raise TimeoutError(f"no epoch is saved in {home}")
+        meanwhile()
+    os.kill(pid, signal.SIGSTOP)
+    return time.perf_counter() - begin
+
+
+def _saved(home: str) -> int:
+    """Return how many epochs of a home's only trial are saved."""
+    return sum(path.read_bytes().count(b"\n") for path in Path(home).glob("saved_models/*/history.jsonl"))
 
 
 def _prepare(environment: dict[str, str], epochs: int) -> None:
