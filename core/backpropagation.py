@@ -74,8 +74,8 @@ def backpropagate(
         leaf = logits.detach().requires_grad_()
         loss = functional.cross_entropy(leaf, targets, label_smoothing=label_smoothing)
     (gradient,) = torch.autograd.grad(loss, leaf)
-    for back in reversed(ways):
-        gradient = back(gradient)
+    while ways:  # what a layer has kept is freed when it is done
+        gradient = ways.pop()(gradient)
     return Backpropagated(loss.detach(), logits, gradients)
 
 
