@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
+import safetensors.torch
+import torch
 
 import core.trials.writer
 from core.control import Control
 from core.data.dataset import Dataset
+from core.errors import StateError
 from core.events import EpochFinished, Finished, Paused, Saved, Started
 from core.session import train
 from core.settings import Settings, change_settings
+from core.trials.checkpoint import Checkpoint, checkpoint_content, write_and_read_back
+from core.trials.trial import CHECKPOINT
 from tests.faults.check import differences, digest
 
 EPOCHS = 12
@@ -92,3 +102,40 @@ def test_a_paused_training_is_all_on_the_disk(
         elif isinstance(event, Paused):
             threading.Timer(1.0, control.resume).start()
     assert set(lengths) == {3}
+
+
+def test_a_checkpoint_is_byte_for_byte_what_safetensors_writes(
+    many: Settings, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = change_settings(many, {"training.epochs": 1, "training.ema_decay": 0.9})
+    written: list[bytes] = []
+    plain = core.trials.writer.write_and_read_back
+
+    def note(file: IO[bytes], content: Sequence[memoryview]) -> None:
+        written.append(b"".join(content))
+        plain(file, content)
+
+    monkeypatch.setattr(core.trials.writer, "write_and_read_back", note)
+    *_, last = train(settings, digits, home=tmp_path / "home")
+    assert isinstance(last, Finished)
+    (content,) = written
+    assert (last.trial.directory / CHECKPOINT).read_bytes() == content
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert safetensors.torch.save(safetensors.torch.load(content), header["__metadata__"]) == content
+
+
+def test_a_disk_that_changes_a_byte_is_noticed(tmp_path: Path) -> None:
+    state = {"model.a": torch.rand(700_000), "model.b": torch.tensor(3)}
+    content = checkpoint_content(Checkpoint(1, 2, 3, state))
+    size = sum(map(len, content))
+    for at in (0, 8, size - 2_000_000, size - 1):
+
+        class Failing(io.FileIO):
+            def fileno(self, at: int = at) -> int:  # asked for once all is written
+                os.pwrite(super().fileno(), bytes([b"".join(content)[at] ^ 1]), at)
+                return super().fileno()
+
+        with Failing(tmp_path / f"{at}", "w") as file, pytest.raises(StateError, match="not read back"):
+            write_and_read_back(file, content)  # type: ignore[arg-type]
+    with open(tmp_path / "whole", "wb") as whole:
+        write_and_read_back(whole, content)
