@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +41,7 @@ class Part:
 
     name: str
     parameter: nn.Parameter
-    momenta: list[Tensor]
+    momenta: Sequence[Tensor]
     weight_decay: float
     is_penalized: bool
 
@@ -56,23 +58,31 @@ class PenalizedOptimizer:
     small layers of a network, and importing them as long as PyTorch.
 
     Attributes:
-        parts: All parameters, in the network's order.
         steps: The steps made, (), float32, on the device; None for SGD, which counts none.
     """
 
     def __init__(self, model: Mlp, training: TrainingSettings) -> None:
-        """Begin to remember, for a network that is already on its device."""
+        """Take a network that is already on its device; memory for what is remembered is taken when first needed."""
+        self._model = model
         self._penalized = model.penalized_weights
         self._training = training
         self._kinds = _MOMENTA[training.optimizer] if training.optimizer != "sgd" or training.momentum else ()
-        self.parts = list(_parts_of(model, training, len(self._kinds)))
         self.steps: Tensor | None = None
         if training.optimizer != "sgd":
-            self.steps = torch.zeros((), device=self.parts[0].parameter.device)
+            self.steps = torch.zeros((), device=model.linear(1).weight.device)
+
+    @functools.cached_property
+    def parts(self) -> list[Part]:
+        """All parameters, in the network's order."""
+        return list(_parts_of(self._model, self._training, len(self._kinds)))
+
+    @functools.cached_property
+    def _groups(self) -> list[list[Part]]:
+        """The parameters that are decayed alike."""
         groups: dict[tuple[bool, float], list[Part]] = {}
         for part in self.parts:
             groups.setdefault((part.is_penalized, part.weight_decay), []).append(part)
-        self._groups = tuple(groups.values())
+        return list(groups.values())
 
     def penalty(self, batch_size: int) -> Tensor | float:
         """Return lambda / (2m) * sum of squared penalized weights, for the weights as they are now.
@@ -114,8 +124,11 @@ class PenalizedOptimizer:
     def share_state(self, stacked: PenalizedOptimizer, at: int) -> None:
         """Remember what a stacked network's optimizer remembers of the copy at a position: views of it, not copies."""
         self.steps = stacked.steps
-        for part, whole in zip(self.parts, stacked.parts, strict=True):
-            part.momenta[:] = [each[at] for each in whole.momenta]
+        pairs = zip(stacked.parts, self._model.parameters(), strict=True)
+        self.parts = [
+            dataclasses.replace(whole, parameter=own, momenta=[each[at] for each in whole.momenta])
+            for whole, own in pairs
+        ]
 
     def step(self, gradients: Mapping[str, Tensor], batch_size: int, learning_rate: float | Tensor) -> None:
         """Change the weights by one step.
