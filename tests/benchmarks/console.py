@@ -10,6 +10,7 @@ only their size matters here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -143,7 +144,11 @@ def measure_training(environment: dict[str, str]) -> None:
     arguments = ["--home", other, "train", "--preset", "trial-25", "--epochs", "10000"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     draw = random.Random(0)
-    with subprocess.Popen([*CONSOLE, *arguments], cwd=ROOT, env=os.environ | environment, **quiet) as command:
+    with (
+        subprocess.Popen([*CONSOLE, *arguments], cwd=ROOT, env=os.environ | environment, **quiet) as command,
+        contextlib.ExitStack() as ends,
+    ):
+        ends.callback(command.kill)  # a halted one would be waited for forever
         _epoch(command.pid, other, lambda: time.sleep(LOOK))
         with terminal([*CONSOLE, "--home", home], *SIZE, **environment) as shown:
             shown.wait_for("ready", 60)
@@ -164,7 +169,6 @@ def measure_training(environment: dict[str, str]) -> None:
                 for _ in range(PAIRS)
             ]
             os.kill(shown.process.pid, signal.SIGCONT)
-        command.kill()
     for name, times in zip(("command line", "console"), zip(*pairs, strict=True), strict=True):
         print(
             f"{name:<13} {statistics.median(times):.2f} s per epoch (median of {PAIRS}, {min(times):.2f} the fastest)"
