@@ -88,7 +88,7 @@ class TrialbookApp(App[None]):
         self.home = home
         self._state_file = state_file(home)
         self.remember = read_state(self._state_file)
-        self.edits = Edits(draft_from_dict(self.remember.get("draft")), self._draft_changed)
+        self.edits: Edits = Edits(draft_from_dict(self.remember.get("draft")), self._draft_changed)
         self.engine = Engine()
         self._keys, self._key_problems = read_keys(config_file())
         self.lookout = Lookout(self)
@@ -96,7 +96,7 @@ class TrialbookApp(App[None]):
         self._tidier = Tidier()
         self.device = ""
         self.engine_error = ""
-        self.trainings = Trainings(self)
+        self.trainings: Trainings = Trainings(self)
         self.leaving = Leaving(self)
         self._resumed: Training | None = None  # the training that goes on when the process does
         self._words = Content("")

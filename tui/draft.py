@@ -60,6 +60,11 @@ class Draft:
         return {change.path: change.old for change in differences(self.begin, self.settings)}
 
     @property
+    def is_changed(self) -> bool:
+        """Whether a field differs from where the editing began, or has wrong input."""
+        return self.settings != self.begin or bool(self.wrong)
+
+    @property
     def added_layers(self) -> set[int]:
         """The numbers of the hidden layers, from 1, that were not there where the editing began."""
         layers = [change for change in differences(self.begin, self.settings) if change.path == WIDTHS]

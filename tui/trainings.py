@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tui.app import TrialbookApp
     from tui.draft import Draft
     from tui.runs import Shown
+    from tui.training import Snapshot
 
 
 class Trainings:
@@ -61,7 +62,27 @@ class Trainings:
             go_on = GoOn(parent, branch=branch)
         self._train(draft, go_on)
 
-    def parent_summary(self) -> dict[str, Any]:
+    def branch(self, data_problem: str) -> None:
+        """Train the draft from an epoch of its parent trial on, last or best, once its user has chosen.
+
+        Args:
+            data_problem: As `start` takes it.
+        """
+        from tui.screens.leave import BranchDialog  # noqa: PLC0415 - as all screens: when it is opened
+
+        summary = self._parent_summary()
+        last, best = ((summary.get(which) or {}).get("epoch") for which in ("last", "best"))
+        if not (isinstance(last, int) and isinstance(best, int)):
+            self._app.tell("Only what begins from a saved trial with complete epochs can branch off it.", "error")
+            return
+
+        def answered(at: Literal["last", "best"] | None) -> None:
+            if at is not None:
+                self.start(data_problem, at)
+
+        self._app.push_screen(BranchDialog(last, best), answered)
+
+    def _parent_summary(self) -> dict[str, Any]:
         """Return the summary of the saved trial that the draft begins from; {} where there is none."""
         from core.trials.lineage import parent_trial  # noqa: PLC0415 - the first screen needs it not
 
@@ -80,13 +101,23 @@ class Trainings:
             self._app.tell("Only what begins from a saved trial can branch off it.", "error")
         return parent
 
-    def go_on_with(self, shown: Shown, epochs: int | None) -> None:
-        """Go on with a saved trial here, also with one that another process trains.
+    def resume(self) -> None:
+        """Go on with the shown trial here, also with one that another process trains; a finished one gets epochs."""
+        shown = self._app.workbench.view.shown
+        if shown is None:
+            return
+        if shown.state != "finished":
+            self._go_on_with(shown, None)
+            return
+        from tui.screens.leave import EpochsDialog  # noqa: PLC0415 - as all screens: when it is opened
 
-        Args:
-            shown: The trial, as it was read.
-            epochs: How many epochs it shall have in all; None: as many as were asked for.
-        """
+        def answered(epochs: int | None) -> None:
+            if epochs is not None:
+                self._go_on_with(shown, epochs)
+
+        self._app.push_screen(EpochsDialog(len(shown.run.history)), answered)
+
+    def _go_on_with(self, shown: Shown, epochs: int | None) -> None:
         trial = shown.trial
         try:
             settings = trial.settings()
@@ -97,7 +128,7 @@ class Trainings:
         self._train(draft, GoOn(trial, epochs, elsewhere=shown.elsewhere is not None))
 
     def _train(self, draft: Draft, go_on: GoOn | None) -> None:
-        if self.current is not None and self.current.is_running:
+        if self.is_running:
             keys = f"{self._app.key_of('stop')} stops it, {self._app.key_of('finish')} ends it after this epoch"
             self._app.tell(f"A training runs: {keys}.", "warning")
             return
@@ -112,24 +143,34 @@ class Trainings:
         self._app.say(Content("training"))
         self._app.workbench.refresh_bindings()
 
-    def ask_elsewhere(self, request: Request) -> None:
-        """Ask the process that trains the shown trial to pause, resume, finish after the epoch or stop."""
-        from core.trials.lease import ask  # noqa: PLC0415 - the first screen needs it not
+    @property
+    def is_running(self) -> bool:
+        """Whether a training runs here."""
+        return self.current is not None and self.current.is_running
 
+    @property
+    def is_running_elsewhere(self) -> bool:
+        """Whether none runs here and another process trains the trial that is shown: that is what keys mean then."""
+        return not self.is_running and self._elsewhere is not None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the training that keys mean is paused."""
+        if self.current is not None and self.current.is_running:
+            return self.current.control.paused
+        return self._elsewhere is not None and self._elsewhere.phase == "paused"
+
+    @property
+    def _elsewhere(self) -> Snapshot | None:
+        """How the shown trial's training by another process stands, or None."""
         shown = self._app.workbench.view.shown
-        if shown is None or shown.elsewhere is None:
-            return
-        told = {"pause": "pause", "resume": "go on", "finish": "finish this epoch", "stop": "stop"}[request]
-        try:
-            ask(shown.trial, request)
-        except TrialbookError as error:
-            self._app.tell(str(error), "error")
-        else:
-            self._app.say(Content(f"the other process is asked to {told}"))
+        return shown.elsewhere if shown is not None else None
 
     def pause(self) -> None:
         """Pause the training, or let it go on."""
-        if self.current is not None:
+        if self.is_running_elsewhere:
+            self._ask_elsewhere("resume" if self.is_paused else "pause")
+        elif self.current is not None:
             control = self.current.control
             if control.paused:
                 control.resume()
@@ -141,13 +182,30 @@ class Trainings:
 
     def end(self, *, at_once: bool) -> None:
         """Stop the training now, or after this epoch."""
-        if self.current is not None and self.current.is_running:
+        if self.is_running_elsewhere:
+            self._ask_elsewhere("stop" if at_once else "finish")
+        elif self.current is not None and self.current.is_running:
             if at_once:
                 self.current.control.stop()
                 self._app.say(Content("stopping..."))
             else:
                 self.current.control.finish_epoch()
                 self._app.say(Content("finishing this epoch..."))
+
+    def _ask_elsewhere(self, request: Request) -> None:
+        """Ask the process that trains the shown trial to pause, resume, finish after the epoch or stop."""
+        from core.trials.lease import ask  # noqa: PLC0415 - the first screen needs it not
+
+        shown = self._app.workbench.view.shown
+        if shown is None:
+            return
+        told = {"pause": "pause", "resume": "go on", "finish": "finish this epoch", "stop": "stop"}[request]
+        try:
+            ask(shown.trial, request)
+        except TrialbookError as error:
+            self._app.tell(str(error), "error")
+        else:
+            self._app.say(Content(f"the other process is asked to {told}"))
 
     def changed(self, training: Training) -> None:
         """Show what is new of the training; say how it ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -23,6 +23,7 @@ from tui.plot.view import View
 from tui.plot.widget import CurvesPlot
 from tui.safe import safe
 from tui.screens.panels import LEFT, PanelPage
+from tui.screens.usable import makes_sense
 from tui.widgets.architecture import ArchitectureTable
 from tui.widgets.detail import Detail
 from tui.widgets.form import Form
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from tui.app import TrialbookApp
 
 _LOOKS_PER_SECOND = 2  # each takes some milliseconds of a core that the training could have
-_RUNNING_ACTIONS = ("pause", "finish", "stop")
 
 
 class Workbench(PanelPage):
@@ -229,47 +229,15 @@ class Workbench(PanelPage):
 
     def label_of(self, action: str) -> str | None:
         """Return the footer's word for an action, where it changes with the training."""
-        if action == "pause" and self._is_paused:
+        if action == "pause" and self.console.trainings.is_paused:
             return "Resume"
         if action == "curves.quantity" and self.query_one(CurvesPlot).view.quantity == "accuracy":
             return "Cost"
         return None
 
-    @property
-    def _is_elsewhere(self) -> bool:
-        """Whether the keys for a training mean the shown one, of another process, as none runs here."""
-        training, shown = self.console.training, self.view.shown
-        return (training is None or not training.is_running) and shown is not None and shown.elsewhere is not None
-
-    @property
-    def _is_paused(self) -> bool:
-        training, shown = self.console.training, self.view.shown
-        if self._is_elsewhere:
-            return shown is not None and shown.elsewhere is not None and shown.elsewhere.phase == "paused"
-        return training is not None and training.is_running and training.control.paused
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's
         """Say whether an action makes sense now."""
-        app = self.console
-        running = app.training is not None and app.training.is_running
-        shown = self.view.shown
-        if action in _RUNNING_ACTIONS:
-            return running or (shown is not None and shown.elsewhere is not None)
-        if action == "resume":
-            return not running and shown is not None
-        return {
-            "start": not running,
-            "branch": not running and app.edits.draft.parent is not None,
-            "evaluate": app.shown_trial is not None,
-            "scrub": app.shown_trial is not None,
-            "suggest": self.view.reading is not None and self.view.reading.suggestion is not None,
-            "diagnoses": self.view.reading is not None and bool(self.view.reading.found),
-            "compare": len(self.view.compared) > 1,
-            "watch": running and app.training is not None and not self.view.is_following(app.training),
-            "undo": app.edits.can_undo,
-            "redo": app.edits.can_redo,
-            "reset": bool(app.edits.draft.old_values or app.edits.draft.wrong),
-        }.get(action, True)
+        return makes_sense(action, self)
 
     def action_start(self) -> None:
         """Train the settings of the forms."""
@@ -277,55 +245,23 @@ class Workbench(PanelPage):
 
     def action_pause(self) -> None:
         """Pause the training, or let it go on."""
-        if self._is_elsewhere:
-            self.console.trainings.ask_elsewhere("resume" if self._is_paused else "pause")
-        else:
-            self.console.trainings.pause()
+        self.console.trainings.pause()
 
     def action_finish(self) -> None:
         """End the training after this epoch."""
-        if self._is_elsewhere:
-            self.console.trainings.ask_elsewhere("finish")
-        else:
-            self.console.trainings.end(at_once=False)
+        self.console.trainings.end(at_once=False)
 
     def action_stop(self) -> None:
         """Stop the training now."""
-        if self._is_elsewhere:
-            self.console.trainings.ask_elsewhere("stop")
-        else:
-            self.console.trainings.end(at_once=True)
+        self.console.trainings.end(at_once=True)
 
     def action_resume(self) -> None:
         """Go on with the shown trial: resume it, take it back from another process, or add epochs to it."""
-        shown, app = self.view.shown, self.console
-        if shown is None:
-            return
-        if shown.state != "finished":
-            app.trainings.go_on_with(shown, None)
-            return
-        from tui.screens.leave import EpochsDialog  # noqa: PLC0415 - as all screens: when it is opened
-
-        def answered(epochs: int | None) -> None:
-            if epochs is not None:
-                app.trainings.go_on_with(shown, epochs)
-
-        app.push_screen(EpochsDialog(len(shown.run.history)), answered)
+        self.console.trainings.resume()
 
     def action_branch(self) -> None:
         """Train the settings of the forms from an epoch of the parent trial on."""
-        from tui.screens.leave import BranchDialog  # noqa: PLC0415
-
-        summary = self.console.trainings.parent_summary()
-        last, best = ((summary.get(which) or {}).get("epoch") for which in ("last", "best"))
-        if isinstance(last, int) and isinstance(best, int):
-            self.app.push_screen(BranchDialog(last, best), self._branch)
-        else:
-            self.console.tell("Only what begins from a saved trial with complete epochs can branch off it.", "error")
-
-    def _branch(self, at: Literal["last", "best"] | None) -> None:
-        if at is not None:
-            self.console.trainings.start(self.data_problem, at)
+        self.console.trainings.branch(self.data_problem)
 
     def action_watch(self) -> None:
         """Go back from another trial to the one that trains."""
