@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.cli.main import main as command_line
+from core.heap import one_heap
 
 _STANDARD_ERROR = 2
 
@@ -48,6 +49,7 @@ def run_console(home: Path) -> int:
     gc.disable()
     from tui.app import TrialbookApp  # noqa: PLC0415 - the command line must not wait for it
 
+    one_heap()
     app = TrialbookApp(home)
     with _screen_alone():
         app.run()
