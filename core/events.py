@@ -169,7 +169,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The training has ended and the trial's files are complete.
+    """The training has ended and the trial's files are complete, but for what is `unsaved`.
+
+    After one that has failed the error is raised, unless other trainings go on.
 
     Attributes:
         trial: The saved trial.

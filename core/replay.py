@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from core.control import Control
 from core.data.dataset import Dataset
 from core.data.normalize import make_normalizer
 from core.errors import DataError, DivergedError, TrialbookError
-from core.events import Event, Started
+from core.events import Event
 from core.presets import Preset
 from core.replay_table import TAG
 from core.session import train
@@ -40,24 +41,9 @@ class ReplayStep:
     trial: Trial | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayFailed:
-    """A training has diverged; the replay goes on with the next preset.
-
-    Attributes:
-        preset: The preset.
-        trial: What is saved of it.
-        reason: Why it ended.
-    """
-
-    preset: Preset
-    trial: Trial
-    reason: str
-
-
 _GOES_ON = ("stopped", "interrupted")
 
-ReplayEvent = Event | ReplayStep | ReplayFailed
+ReplayEvent = Event | ReplayStep
 
 
 def replay(
@@ -71,8 +57,8 @@ def replay(
     """Train presets one after the other, yielding a `ReplayStep` before each and then what `core.session.train` yields.
 
     Each becomes a trial with the preset as its parent and the tag "replay". A preset that has such a trial already,
-    finished, with the same settings on the same images, is not trained again; one that was stopped goes on.
-    Asking the control to end ends the whole replay.
+    finished, with the same settings on the same images, is not trained again; one that was stopped goes on. One that
+    diverges is `Finished` as failed, and the next is trained. Asking the control to end ends the whole replay.
 
     Args:
         presets: What to train, in this order.
@@ -106,23 +92,14 @@ def replay(
 def _trained(  # noqa: PLR0913, PLR0917 - what `train` is told
     preset: Preset, settings: Settings, data: Dataset, home: Path, control: Control, begun: Trial | None
 ) -> Generator[ReplayEvent, None, None]:
-    trial: Trial | None = None
     if begun is not None:
         events = resume(begun, data, control=control)
     else:
         said = {"name": preset.name, "note": preset.about, "parent": preset.name}
         events = train(settings, data, home=home, tags=(TAG,), control=control, **said)
-    try:
-        for event in events:
-            if isinstance(event, Started):
-                trial = event.trial
-            yield event
-    except DivergedError as error:  # a result like any other: the rest of the history is worth having
-        if trial is None:
-            raise
-        yield ReplayFailed(preset, trial, str(error))
-    finally:
-        events.close()
+    # a cost that is not finite is a result like any other, and the rest of the history is worth having
+    with contextlib.closing(events), contextlib.suppress(DivergedError):
+        yield from events
 
 
 def _check_normalization(preset: Preset, settings: Settings, data: Dataset) -> None:

@@ -39,7 +39,8 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
 
     Every epoch is written to disk while the next one is trained; a `Saved` tells when it is there. Closing the
     generator stops the training; what is complete by then is saved. Who may fail while listening closes it by
-    `contextlib.closing`, or the trial would look as if it were still running.
+    `contextlib.closing`, or the trial would look as if it were still running. Where an error ends a training that has
+    begun, a `Finished` tells how the trial was left, and the error is raised when the next event is asked for.
 
     Args:
         settings: What to train.
@@ -113,7 +114,10 @@ def session(
     try:
         yield started(trainer, writer, remarks)
         outcome = yield from _written(trainer, writer, control)
-    except BaseException as error:
+    except Exception as error:
+        yield ended(writer, outcome_after(error, trainer), parent)
+        raise
+    except BaseException as error:  # nobody listens any more
         ended(writer, outcome_after(error, trainer), parent)
         raise
     yield ended(writer, outcome, parent)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from core.errors import TrialbookError
+from core.text import printable
 from tui.last_resort import end_in_time
 
 if TYPE_CHECKING:
@@ -84,10 +87,14 @@ class Leaving:
         else:
             app.exit(return_code=self._status)
 
-    def end(self) -> None:
-        """End the app, as the training has ended."""
+    def end(self, problem: str = "") -> None:
+        """End the app, as the training has ended.
+
+        Args:
+            problem: What has gone wrong with it, told when the screen is closed; "" if nothing has.
+        """
         self._let_go_on(self._app.training)
-        self._app.exit(return_code=self._status)
+        self._app.exit(return_code=self._status, message=Text(printable(problem)) if problem else None)
 
     def _let_go_on(self, training: Training | None) -> None:
         """Start the process that goes on with the training, if that is wished; once."""

@@ -213,7 +213,7 @@ class Trainings:
         if now.started is not None and training is not self._begun:
             self._begun = training
             self._training_begun(training, now.started.trial)
-        if now.not_saved and now.not_saved != self._not_saved:
+        if now.not_saved and now.not_saved != self._not_saved and now.outcome is None:
             self._app.tell(f"{now.not_saved}; the training goes on in memory", "warning")
         self._not_saved = now.not_saved
         self._app.workbench.view.follow(training)
@@ -239,15 +239,17 @@ class Trainings:
     def _training_ended(self, training: Training) -> None:
         now = training.snapshot
         if self._app.leaving.is_awaited:
-            self._app.leaving.end()
+            self._app.leaving.end("\n".join(filter(None, (now.error, now.not_saved))))
             return
         self._app.bell()
         if now.error:
             from tui.screens.dialogs import TextDialog  # noqa: PLC0415
 
             self._app.say(safe(f"✗ {now.error}", "$text-error"))
-            kept = f"\n\n{len(now.history)} complete epochs are kept." if now.history else ""
-            self._app.push_screen(TextDialog("The training has failed", now.error + kept))
+            many = len(now.history)
+            kept = f"{many} complete epochs are kept." if many > 1 else "1 complete epoch is kept." * many
+            parts = filter(None, (now.error, now.not_saved or kept))
+            self._app.push_screen(TextDialog("The training has failed", "\n\n".join(parts)))
             return
         saved = f"saved in {now.started.trial.directory}" if now.started else "nothing is saved"
         if now.not_saved:

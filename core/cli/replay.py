@@ -11,7 +11,8 @@ import click
 
 from core.cli.options import Chosen
 from core.cli.output import cell, err, loading_progress, out, percent, print_table, remark, say, table
-from core.cli.reporting import print_json, report, report_json, signals
+from core.cli.reporting import print_json, report, report_json
+from core.cli.signals import signals
 from core.control import Control
 from core.data.catalog import absolute_source
 from core.events import Event, Finished
@@ -110,26 +111,23 @@ def _report(events: Generator[ReplayEvent, None, None], images: Dataset, *, as_j
             say(f"{event.preset.name} ({event.number} of {event.count}){there}", to=to, style="bold")
         if event.trial is not None:
             continue
-        training = _one_training(events, as_json)
+        training = _one_training(events)
         if as_json:
             report_json(training)
         else:
             changes = tuple(differences(event.preset.settings, event.settings))
-            report(training, Chosen(event.settings, event.preset.name, changes), images.shape, to=to)
+            chosen = Chosen(event.settings, event.preset.name, changes)
+            for ended in report(training, chosen, images.shape, to=to):
+                if ended.outcome.status == "failed":
+                    remark(f"{event.preset.name} failed: {ended.outcome.reason}")
             say("", to=to)
 
 
-def _one_training(events: Iterator[ReplayEvent], as_json: bool) -> Iterator[Event]:
-    """Pass on the events of the training that begins now, and tell how it failed if it did."""
-    from core.replay import ReplayFailed, ReplayStep  # noqa: PLC0415 - torch
+def _one_training(events: Iterator[ReplayEvent]) -> Iterator[Event]:
+    """Pass on the events of the training that begins now."""
+    from core.replay import ReplayStep  # noqa: PLC0415 - torch
 
     for event in events:
-        if isinstance(event, ReplayFailed):
-            if as_json:
-                print_json(event="finished", trial=event.trial.id, status="failed", reason=event.reason)
-            else:
-                remark(f"{event.preset.name} failed: {event.reason}")
-            return
         if not isinstance(event, ReplayStep):
             yield event
         if isinstance(event, Finished):

@@ -1,21 +1,13 @@
-"""How a training is reported, to people and to programs, and how signals reach it."""
+"""How a training is reported, to people and to programs."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import errno
-import os
-import signal
-import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -23,11 +15,10 @@ from core import verdict
 from core.accuracy import accuracy_interval
 from core.cli.options import Chosen
 from core.cli.output import bar, err, out, percent, remark, say
-from core.control import Control
 from core.data.catalog import DataShape
 from core.diagnosis import diagnose_trial
 from core.epoch import Epoch
-from core.errors import TrialbookError
+from core.errors import TrialbookError, TrialError
 from core.events import EpochFinished, Event, Finished, NotSaved, Outcome, Progress, Saved, Started
 from core.settings import widths_text
 from core.size import size_of
@@ -41,117 +32,18 @@ _HEADING = (
 )
 _SEED_HEADING = f"{'seed':>10}"
 
-_SHOW_CURSOR = b"\x1b[?25h"  # which the bar has hidden
-
-
-@contextmanager
-def signals(control: Control) -> Iterator[list[int]]:
-    """Turn signals into requests to the training inside the block; yield the list of those that shall end it.
-
-    A terminal that has gone ends the training as SIGHUP does, also where writing to it fails before the signal comes,
-    or instead.
-    """
-    received: list[int] = []
-    terminals = _terminals()
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        if number == signal.SIGHUP:
-            _drop_output([terminal for terminal in terminals if not os.isatty(terminal)])
-        if number != signal.SIGINT or received.count(signal.SIGINT) > 1:
-            control.stop()
-        else:
-            control.finish_epoch()
-            # not through sys.stderr: the signal may come in the middle of a write to it
-            os.write(2, b"\nfinishing this epoch; Ctrl-C again stops now and keeps the epochs before\n")
-
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    heard = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
-    before = {number: signal.signal(number, interrupt) for number in heard}
-    try:
-        with _suspension(control):
-            yield received
-    except OSError as error:
-        if error.errno != errno.EIO or all(os.isatty(terminal) for terminal in terminals):
-            raise
-        _drop_output(terminals)
-        raise click.exceptions.Exit(128 + signal.SIGHUP) from error
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _terminals() -> list[int]:
-    """Return which of the output streams are terminals."""
-    found = []
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # what tests put there is no file
-            if os.isatty(stream.fileno()):
-                found.append(stream.fileno())
-    return found
-
-
-def _drop_output(descriptors: Sequence[int]) -> None:
-    """Let what is written from now on, at the interpreter's end too, go nowhere instead of failing."""
-    with open(os.devnull, "wb", buffering=0) as nowhere:
-        for descriptor in descriptors:
-            os.dup2(nowhere.fileno(), descriptor)
-
-
-@contextmanager
-def _suspension(control: Control) -> Iterator[None]:
-    """Let Ctrl-Z pause the training before it stops the process inside the block, and let it go on afterwards.
-
-    So the time that the process was stopped is no part of an epoch's, and others see that the training is paused.
-    """
-    if signal.getsignal(signal.SIGTSTP) != signal.SIG_DFL:  # ignored by whoever started us
-        yield
-        return
-    asked, paused = False, False
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked, paused
-        asked = True
-        if control.finishing or control.stopping:  # then the training waits for nobody
-            suspend()
-        elif not control.paused:
-            paused = True
-            control.pause()
-
-    def suspend() -> None:
-        nonlocal asked, paused
-        if not asked:
-            return
-        asked = False
-        for console in (out, err):
-            if console.is_terminal:  # not through its buffer: this may be in the middle of a write to it
-                with contextlib.suppress(OSError, ValueError):
-                    os.write(console.file.fileno(), _SHOW_CURSOR)
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        signal.pthread_kill(threading.get_ident(), signal.SIGTSTP)  # returns when the process goes on
-        signal.signal(signal.SIGTSTP, ask)
-        if paused:
-            paused = False
-            control.resume()
-
-    signal.signal(signal.SIGTSTP, ask)
-    control.idle = suspend
-    try:
-        yield
-        suspend()  # where the training had no further step to wait before
-    finally:
-        control.idle = lambda: None
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-
 
 def report_json(events: Iterator[Event]) -> list[Finished]:
     """Print a line of JSON per event, a failure's too, which is raised again; return how each trial ended.
 
+    What could not be saved in its home is saved elsewhere.
+
     Raises:
-        TrialbookError: A training could not start or go on.
+        TrialbookError: A training could not start or go on, or could be saved nowhere.
     """
     running: list[Trial] = []
-    finished = []
+    finished: list[Finished] = []
+    lost: list[TrialError] = []
     try:
         for event in events:
             if isinstance(event, Started):
@@ -180,7 +72,8 @@ def report_json(events: Iterator[Event]) -> list[Finished]:
                 print_json(event="epoch", **which, **figures, is_best=event.is_best)
             elif isinstance(event, Finished):
                 judged = None if event.verdict is None else dataclasses.asdict(event.verdict)
-                told = {**_ending(event.outcome), "verdict": judged, "model": event.model}
+                trial = _saved(event, lost)
+                told = {**_ending(event.outcome), "verdict": judged, "model": trial.weights() if event.model else None}
                 told["not_saved"] = event.unsaved.reason if event.unsaved else None
                 print_json(event="finished", trial=event.trial.id, **told)
                 finished.append(event)
@@ -189,6 +82,8 @@ def report_json(events: Iterator[Event]) -> list[Finished]:
         for trial in running:
             print_json(event="finished", trial=trial.id, status="failed", reason=str(error))
         raise
+    if lost:
+        raise lost[0]
     return finished
 
 
@@ -224,13 +119,17 @@ def report(
         to: Where the lines go; the bar goes there too if it is a terminal, else to stderr.
 
     Returns:
-        How each trial ended.
+        How each trial ended. What could not be saved in its home is saved elsewhere.
+
+    Raises:
+        TrialbookError: A training could not start or go on, or could be saved nowhere.
     """
     on_terminal = to.is_terminal
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     seeds: dict[str, int] = {}  # of the trials that have begun, by id
     running: set[str] = set()
     finished: list[Finished] = []
+    lost: list[TrialError] = []
     with ExitStack() as stack:
         for event in events:
             if isinstance(event, Started):
@@ -262,8 +161,10 @@ def report(
                 if together > 1:
                     say("", to=to)
                     say(f"{event.trial.id}, seed {seeds[event.trial.id]}", to=to)
-                _conclude(event, shape.test_images, home, to)
+                _conclude(event, _saved(event, lost), shape.test_images, home, to)
                 finished.append(event)
+    if lost:
+        raise lost[0]
     return finished
 
 
@@ -314,39 +215,64 @@ def _row(epoch: Epoch, is_best: bool) -> str:
     )
 
 
-def _conclude(event: Finished, images: int, home: Path | None, to: Console) -> None:
+def _conclude(event: Finished, trial: Trial, images: int, home: Path | None, to: Console) -> None:
+    """Print how a training ended, and what can be said of its result.
+
+    Args:
+        event: How it ended; why it failed is left to the caller, who gets or raises an error then.
+        trial: Where it is saved.
+        images: Images of the test set.
+        home: Where the trials are whose results let one say more; None: nothing more is said.
+        to: Where it is printed.
+    """
     last, best = event.outcome.last, event.outcome.best
-    if event.outcome.reason:
+    has_failed = event.outcome.status == "failed"
+    if event.outcome.reason and not has_failed:
         say(event.outcome.reason, to=to)
     if last is None or best is None:
-        say(f"no epoch is complete; the settings are kept in {event.trial.directory}", to=to)
+        say(f"no epoch is complete; the settings are kept in {trial.directory}", to=to)
         return
     low, high = accuracy_interval(round(last.test_accuracy * images), images)
     say(f"best epoch {best.epoch}: test cost {best.test_cost:.4f}, {percent(best.test_accuracy)}", to=to)
+    if has_failed:
+        say(f"the epochs until {last.epoch} are kept in {trial.directory}", to=to)
+        return
     say(f"last epoch {last.epoch}: 95 % interval of the accuracy {percent(low)} to {percent(high)}", to=to)
     if event.verdict is not None:
         say(f"since the parent {event.verdict}", to=to)
-    if home is not None:
-        print_conclusion(home, event, to)
-    for found in diagnose_trial(event.trial)[:1]:
-        say(str(found), to=to)
-    say(f"saved in {event.trial.directory}; `trialbook evaluate {event.trial.id}` tells more", to=to)
+    try:
+        if home is not None:
+            print_conclusion(home, event, to)
+        for found in diagnose_trial(trial)[:1]:
+            say(str(found), to=to)
+    except TrialbookError as error:  # other trials' files must not spoil the end of this one
+        remark(str(error))
+    name = trial.id if trial == event.trial else trial.directory
+    say(f"saved in {trial.directory}; `trialbook evaluate {name}` tells more", to=to)
     say(f"Accuracy on test set : {100 * last.test_accuracy:.4f}%", style="bold", to=to)
 
 
-def save_elsewhere(finished: Sequence[Finished]) -> None:
-    """Save what could not be written to its home in the user's state directory, or else among temporary files.
+def _saved(event: Finished, lost: list[TrialError]) -> Trial:
+    """Return the trial where it is saved; what could not be written to its home is saved elsewhere at once.
 
-    Raises:
-        TrialError: It cannot be written there either.
+    Nothing stands between the end of a training and this: whatever is said of the result may fail to be found.
+
+    Args:
+        event: How the training ended.
+        lost: Gets an error if it cannot be written elsewhere either.
     """
+    if event.unsaved is None:
+        return event.trial
     from core.trials.rescue import rescue  # noqa: PLC0415 - torch
 
-    for event in finished:
-        if event.unsaved is None:
-            continue
+    try:
         trial = rescue(event.unsaved)
-        remark(f"{event.unsaved.reason}; the whole trial is saved in {trial.directory} instead")
+    except TrialbookError as error:
+        remark(f"{event.unsaved.reason}; nor could the trial be saved elsewhere: {error}")
+        lost.append(TrialError(f"{event.trial.id} could not be saved"))
+        return event.trial
+    remark(f"{event.unsaved.reason}; the whole trial is saved in {trial.directory} instead")
+    return trial
 
 
 def print_conclusion(home: Path, event: Finished, to: Console = out) -> None:

@@ -10,7 +10,8 @@ import click
 
 from core.cli.options import Chosen
 from core.cli.output import loading_progress, remark, say
-from core.cli.reporting import report, report_json, save_elsewhere, signals
+from core.cli.reporting import report, report_json
+from core.cli.signals import signals
 from core.control import Control
 from core.errors import TrialError
 from core.process import is_alive
@@ -57,8 +58,10 @@ def resume(home: Path, text: str, *, epochs: int | None, as_json: bool, wait: bo
     events = resume_trial(trial, data, epochs=epochs, control=control)
     with signals(control) as received, closing(events):
         chosen = Chosen(wanted, None, tuple(differences(settings, wanted)))
-        finished = report_json(events) if as_json else report(events, chosen, data.shape, trial.directory.parent.parent)
-    save_elsewhere(finished)
+        if as_json:
+            report_json(events)
+        else:
+            report(events, chosen, data.shape, trial.directory.parent.parent)
     return 128 + received[0] if received else 0
 
 

@@ -11,10 +11,11 @@ import click
 
 from core.cli.options import chosen_settings, trial_options
 from core.cli.output import loading_progress, percent, print_table, remark, say, table
-from core.cli.reporting import print_conclusion, print_json, report, report_json, save_elsewhere, signals
+from core.cli.reporting import print_conclusion, print_json, report, report_json
+from core.cli.signals import signals
 from core.cli.trials import short_verdict
 from core.control import Control
-from core.errors import TrainingError
+from core.errors import TrainingError, TrialbookError
 from core.events import Finished
 from core.trials.conclusion import conclusion_of
 from core.trials.store import find_trial
@@ -71,11 +72,13 @@ def train(  # noqa: PLR0913 - one argument per option
     with signals(control) as received, closing(events):
         finished = report_json(events) if as_json else report(events, chosen, data.shape, home if seeds == 1 else None)
         if seeds > 1 and finished:
-            _sum_up(home, finished, as_json)
-    save_elsewhere(finished)
+            try:
+                _sum_up(home, finished, as_json)
+            except TrialbookError as error:  # the trials themselves have been told of
+                remark(str(error))
     failed = [event for event in finished if event.outcome.status == "failed"]  # while others beside it went on
     if failed and not received:
-        raise TrainingError(f"{failed[0].trial.id}: {failed[0].outcome.reason}")
+        raise TrainingError("; ".join(f"{event.trial.id}: {event.outcome.reason}" for event in failed))
     return 128 + received[0] if received else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.errors import TrialError
 from core.trials.lineage import parent_trial
 from core.trials.repeats import Repeats, SettingsVerdict, repeats_of, settings_verdict
 from core.trials.selection import Selection, selection_of
@@ -47,6 +48,9 @@ def conclusion_of(home: Path, trial: Trial) -> Conclusion:
 
 
 def _repeats_of_parent(home: Path, parent: object) -> object:
-    """Return the key of the parent trial's repeats; None where there is no such trial."""
+    """Return the key of the parent trial's repeats; None where there is no such trial, or none that can be read."""
     found = parent_trial(home, parent) if isinstance(parent, str) else None
-    return None if found is None else found.summary().get("repeats")
+    try:
+        return None if found is None else found.summary().get("repeats")
+    except TrialError:
+        return None
