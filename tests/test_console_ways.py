@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.data.dataset import Dataset
+from core.diagnosis import diagnose_trial
+from core.events import Finished, Progress, Started
+from core.session import train
 from core.settings import Settings
+from core.trials.store import list_trials
+from core.trials.trial import RAN_ON
 from tests.console import Console, draft_with, make_places, remember, run, trials
 from tests.digits import LONG, SHORT, complete, make_trial, summary, train_digits
 from tui.app import TrialbookApp
@@ -16,6 +22,7 @@ from tui.plot.widget import CurvesPlot
 from tui.screens.choose import OverlayScreen
 from tui.screens.leave import LeaveDialog
 from tui.state import read_state, state_file
+from tui.training import Snapshot
 from tui.widgets.figures import Figures
 
 
@@ -136,7 +143,7 @@ def test_the_next_trial_is_compared_with_the_one_before(places: Path) -> None:
         await console.clear()
         one, other = (trial.history()[0][-1] for trial in trials(places))
         assert f"test cost {other.test_cost - one.test_cost:+.4f}" in console.text
-        assert "than first at epoch 3" in console.text
+        assert "against first at epoch 3" in console.text
         assert "parent" in console.text
 
     run(places, steps)
@@ -286,12 +293,55 @@ def test_the_last_trial_is_shown_at_the_start(places: Path, digits: Dataset) -> 
     async def steps(console: Console) -> None:
         await console.until(lambda: console.view.parent_run is not None)
         await console.idle()
-        assert (
-            "two" in console.text and "finished  3/3 epochs" in console.text and "than one at epoch 3" in console.text
-        )
+        assert all(text in console.text for text in ("two", "finished  3/3 epochs", "against one at epoch 3"))
         assert "e Evaluate" in console.footer
 
     run(places, steps)
+
+
+def test_a_parent_that_was_tested_on_other_images_is_not_compared_with(places: Path, digits: Dataset) -> None:
+    first = make_trial(places, digits, name="one")
+    make_trial(places, digits, name="two", parent=first.id)
+    file = first.directory / RAN_ON
+    file.write_text(file.read_text().replace(digits.fingerprint, "of other images"))
+
+    async def steps(console: Console) -> None:
+        await console.until(lambda: console.view.parent_trial is not None)
+        await console.idle()
+        assert "one  tested on other images: not comparable" in console.text
+        assert "vs parent" not in console.text and "against one" not in console.text
+        assert console.view.compared == [console.view.shown.trial.id]  # type: ignore[union-attr]
+
+    run(places, steps)
+
+
+def test_the_curves_are_read_again_when_the_last_epoch_is_saved(places: Path) -> None:
+    remember(places, draft_with({"training.epochs": 12}))
+
+    async def steps(console: Console) -> None:
+        await console.press("s")
+        await console.ended()
+        (trial,) = list_trials(places)
+        await console.until(
+            lambda: (
+                console.view.reading is not None and console.view.reading.found == tuple(diagnose_trial(trial.trial))
+            )
+        )
+
+    run(places, steps)
+
+
+def test_the_time_left_counts_the_epochs_that_are_not_begun(small: Settings, digits: Dataset, home: Path) -> None:
+    started, *_, finished = train(small, digits, home=home)
+    assert isinstance(started, Started) and isinstance(finished, Finished) and finished.outcome.last is not None
+    epoch = replace(finished.outcome.last, seconds=60.0)
+
+    def left(step: int) -> float | None:
+        progress = Progress(epoch=4, step=step, steps=20, cost=1.0, images_per_second=1.0, learning_rate=0.1)
+        now = Snapshot(phase="training", started=replace(started, epochs=10), history=(epoch,) * 3, progress=progress)
+        return now.trial_seconds_left
+
+    assert [left(10), left(19), left(20)] == pytest.approx([390, 363, 360])
 
 
 def test_empty_places_name_the_next_key(places: Path) -> None:

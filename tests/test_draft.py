@@ -82,6 +82,13 @@ def test_layers_take_their_wrong_input_along() -> None:
     assert not draft.wrong
 
 
+def test_wrong_input_of_a_layer_goes_with_the_layer() -> None:
+    draft = edited(edited(Draft(), "model.hidden", "64-64-64"), "model.hidden.3.dropout", "7")
+    assert list(draft.wrong) == ["model.hidden.3.dropout"]
+    assert edited(draft, "training.epochs", 5).wrong
+    assert not edited(draft, "model.hidden", "64-64").wrong
+
+
 @pytest.mark.parametrize(
     ("path", "up", "down"),
     [

@@ -110,6 +110,21 @@ def test_the_draft_branches_off_its_parent(places: Path, digits: Dataset) -> Non
     assert twig.history()[0][:2] == parent.history()[0]
 
 
+def test_a_branch_off_the_last_of_all_epochs_asks_for_more(places: Path, digits: Dataset) -> None:
+    parent = make_trial(places, digits, epochs=2)
+
+    async def steps(console: Console) -> None:
+        console.app.begin_from(parent.id)
+        await console.press("B", "enter")
+        assert isinstance(console.app.screen, EpochsDialog)
+        await console.press("backspace", "4", "enter")
+        await console.ended()
+
+    run(places, steps)
+    twig = list_trials(places)[-1].trial
+    assert (twig.summary()["branched_at"], len(twig.history()[0])) == (2, 4)
+
+
 @pytest.mark.usefixtures("left")
 def test_a_training_is_left_running_and_taken_back(places: Path, digits: Dataset) -> None:
     begun = make_trial(places, digits, epochs=100_000, stop_after=2)
@@ -143,6 +158,7 @@ def test_a_training_is_left_running_and_taken_back(places: Path, digits: Dataset
         before = len(begun.history()[0])
         await console.epochs(before + 2)
         assert begun.ran_on()["process"]["pid"] == os.getpid()
+        assert not console.app._notifications, "the other process gave it up because it was asked to"
         await console.press("x")
         await console.ended()
 

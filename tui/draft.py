@@ -88,7 +88,7 @@ def edited(draft: Draft, path: str, value: object) -> Draft:
     """Return the draft with one field set, from text or from a value; input that is wrong is kept beside the settings.
 
     Wrong input of other fields is tried again, for it may be right now: fewer epochs than the warm-up has are no
-    mistake any more once the warm-up is shorter.
+    mistake any more once the warm-up is shorter. That of a layer which is no longer there goes with the layer.
     """
     waiting = {name: wrong.text for name, wrong in draft.wrong.items() if name != path and not _covers(path, name)}
     inputs: dict[str, object] = {**waiting, path: value}
@@ -104,7 +104,8 @@ def edited(draft: Draft, path: str, value: object) -> Draft:
             else:
                 del inputs[name]
                 progress = True
-    wrong = {name: Wrong(str(given), reasons[name]) for name, given in inputs.items()}
+    kept = {name: given for name, given in inputs.items() if name == path or not _is_gone(name, settings)}
+    wrong = {name: Wrong(str(given), reasons[name]) for name, given in kept.items()}
     return replace(draft, settings=settings, wrong=wrong)
 
 
@@ -288,6 +289,12 @@ def _covers(path: str, other: str) -> bool:
     if path == WIDTHS:
         return other.endswith(".width")
     return path == ALL_DROPOUTS and other.startswith(_HIDDEN) and other.endswith(".dropout")
+
+
+def _is_gone(path: str, settings: Settings) -> bool:
+    """Return whether a field is of a hidden layer that is not there."""
+    number = path.removeprefix(_HIDDEN).partition(".")[0] if path.startswith(_HIDDEN) else ""
+    return number.isdecimal() and int(number) > len(settings.model.hidden)
 
 
 def _reason(path: str, error: SettingsError) -> str:

@@ -48,19 +48,20 @@ class Engine:
         """Import nothing yet."""
         self.ready = False
         self.is_importing = False
+        self._has_begun = False
         self._loading = threading.Lock()
         self._key: tuple[str, str, bool] | None = None
         self._dataset: Dataset | None = None
 
     def start(self, done: Callable[[str, str], object]) -> None:
-        """Begin to import, unless that was begun, in a thread of its own that does not keep the process from ending.
+        """Begin to import, the first time only, in a thread of its own that does not keep the process from ending.
 
         Args:
             done: Called in that thread with an error, or "", and with the device that "auto" means.
         """
-        if self.is_importing or self.ready:
+        if self._has_begun:  # where it failed it would fail again
             return
-        self.is_importing = True
+        self._has_begun = self.is_importing = True
         threading.Thread(target=self._import, args=(done,), daemon=True, name="import torch").start()
 
     def _import(self, done: Callable[[str, str], object]) -> None:

@@ -56,7 +56,7 @@ class Shown:
 
 
 def title_of(trial: Trial, name: str) -> str:
-    """Return what a trial is called: its name, or the end of its id's time."""
+    """Return what a trial is called: its name, or else its id."""
     return name or trial.id
 
 
@@ -145,6 +145,34 @@ def read_runs(home: Path, names: list[str]) -> list[Run]:
     return runs
 
 
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The trial that another one was derived from.
+
+    Attributes:
+        run: Its curves.
+        is_comparable: Whether it was tested on the same images.
+    """
+
+    run: Run
+    is_comparable: bool
+
+
+def read_parent(home: Path, trial: Trial, name: str) -> Parent | None:
+    """Read the parent of a trial by its id; None where there is none with an epoch. For worker threads."""
+    from core.trials.store import find_trial  # noqa: PLC0415 - as above
+    from core.verdict import images_tested_on  # noqa: PLC0415 - numpy
+
+    runs = read_runs(home, [name])
+    if not runs:
+        return None
+    try:
+        same = images_tested_on(trial) == images_tested_on(find_trial(home, name))
+    except TrialbookError:
+        same = False
+    return Parent(runs[0], same)
+
+
 def run_of(training: Training) -> Run | None:
     """Return the curves of a training as far as they are; None before its first step."""
     now = training.snapshot
@@ -162,13 +190,13 @@ def axis_end(done: int, planned: int) -> int:
     return min(end, planned)
 
 
-def figures_of(shown: Shown, training: Training | None, parent: Run | None) -> FigureValues:
+def figures_of(shown: Shown, training: Training | None, parent: Parent | None) -> FigureValues:
     """Return the figures of the shown trial, live ones if it is what is being trained.
 
     Args:
         shown: The trial.
         training: The training that runs or ran last, of this trial or of another, or None.
-        parent: The curves of its parent, or None.
+        parent: Its parent, or None.
     """
     own = training.snapshot if training is not None and training.is_running else None
     if own is not None and (own.started is None or own.started.trial != shown.trial):
@@ -188,8 +216,8 @@ def figures_of(shown: Shown, training: Training | None, parent: Run | None) -> F
         images_per_second=progress.images_per_second if progress else last.images_per_second if last else None,
         device=shown.device,
         memory=now.memory if now else 0,
-        parent=parent.history if parent else (),
-        parent_title=parent.title if parent else "",
+        parent=parent.run.history if parent and parent.is_comparable else (),
+        parent_title=parent.run.title if parent else "",
         verdict=str(shown.verdict) if shown.verdict is not None and now is None else "",
     )
 

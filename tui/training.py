@@ -81,25 +81,26 @@ class Snapshot:
     @property
     def epoch_seconds_left(self) -> float | None:
         """Seconds until the epoch in progress is complete, its evaluation included; None while nothing tells."""
-        if self.started is None or self.phase == "ended":
-            return None
-        recent = self.history[-_RECENT:]
-        if recent:
-            seconds = sum(epoch.seconds for epoch in recent) / len(recent)
-            return seconds * (1 - self.epoch_fraction)
-        if self.progress is None:
-            return None
-        training = self.started.images / max(self.progress.images_per_second, 1e-9)
-        return training * (1 - self.epoch_fraction)
+        whole = self._epoch_seconds
+        return None if whole is None else whole * (1 - self.epoch_fraction)
 
     @property
     def trial_seconds_left(self) -> float | None:
         """Seconds until all epochs are complete; None while nothing tells. Early stopping may end it sooner."""
-        left = self.epoch_seconds_left
-        if left is None or self.started is None:
+        whole = self._epoch_seconds
+        if whole is None or self.started is None:
             return None
-        whole = left / max(1e-9, 1 - self.epoch_fraction)
-        return left + whole * (self.started.epochs - len(self.history) - 1)
+        return whole * max(0.0, self.started.epochs - len(self.history) - self.epoch_fraction)
+
+    @property
+    def _epoch_seconds(self) -> float | None:
+        """Seconds that an epoch takes."""
+        if self.started is None or self.phase == "ended":
+            return None
+        recent = self.history[-_RECENT:]
+        if recent:
+            return sum(epoch.seconds for epoch in recent) / len(recent)
+        return None if self.progress is None else self.started.images / max(self.progress.images_per_second, 1e-9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from core.errors import TrialbookError
 from core.text import printable
-from tui.draft import begun
+from tui.draft import begun, edited
 from tui.messages import TrainingChanged
 from tui.runs import ending_words
 from tui.safe import safe
@@ -78,9 +78,24 @@ class Trainings:
 
         def answered(at: Literal["last", "best"] | None) -> None:
             if at is not None:
-                self.start(data_problem, at)
+                self._branch_at(at, last if at == "last" else best, data_problem)
 
         self._app.push_screen(BranchDialog(last, best), answered)
+
+    def _branch_at(self, at: Literal["last", "best"], epoch: int, data_problem: str) -> None:
+        """Branch off an epoch; ask for more epochs where the draft has no more than are there already."""
+        draft = self._app.edits.draft
+        if draft.settings.training.epochs > epoch or data_problem or draft.wrong:
+            self.start(data_problem, at)
+            return
+        from tui.screens.leave import EpochsDialog  # noqa: PLC0415 - as all screens: when it is opened
+
+        def answered(epochs: int | None) -> None:
+            if epochs is not None:
+                self._app.edits.change(edited(self._app.edits.draft, "training.epochs", epochs))
+                self.start(data_problem, at)
+
+        self._app.push_screen(EpochsDialog(epoch), answered)
 
     def _parent_summary(self) -> dict[str, Any]:
         """Return the summary of the saved trial that the draft begins from; {} where there is none."""

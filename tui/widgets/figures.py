@@ -33,8 +33,8 @@ class FigureValues:
         images_per_second: Training images per second, or None.
         device: "cpu", or the GPU's name; "" where it is not known.
         memory: Bytes that the process takes on the device; 0 where it does not run.
-        parent: The parent's complete epochs; () without one.
-        parent_title: The parent's name; foreign text.
+        parent: The parent's complete epochs; () without one, or where it was tested on other images.
+        parent_title: The parent's name, "" without one; foreign text.
         verdict: The last epoch's accuracy against the parent's, in words; "" where there is none.
     """
 
@@ -142,8 +142,11 @@ def _readings(values: FigureValues, last: Epoch) -> list[Content]:
         where = f"at epoch {other.epoch}" + (", its last" if other.epoch < last.epoch else "")
         points = 100 * (last.test_accuracy - other.test_accuracy)
         shown = f"test cost {signed(last.test_cost - other.test_cost)}, accuracy {signed(points, 2)} points"
-        against = safe(f"than {values.parent_title} {where}", "dim", 50)
+        against = safe(f"against {values.parent_title} {where}", "dim", 50)
         lines += [_line("parent", Content(shown)), _line("", against)]
+    elif values.parent_title:
+        shown = "tested on other images: not comparable"
+        lines.append(_line("parent", safe(values.parent_title, limit=30), Content(shown)))
     if values.verdict:
         lines.append(_line("verdict", Content(values.verdict)))
     return lines

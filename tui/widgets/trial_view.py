@@ -14,7 +14,7 @@ from textual.containers import Vertical
 from core.errors import TrialbookError
 from tui.plot.curves import Run
 from tui.plot.widget import CurvesPlot
-from tui.runs import Shown, figures_of, read_runs, read_shown, run_of
+from tui.runs import Parent, Shown, figures_of, read_parent, read_runs, read_shown, run_of
 from tui.widgets.diagnosis import DiagnosisLine, Reading, reading_of
 from tui.widgets.figures import Figures, FigureValues
 from tui.widgets.panel import FiguresScroller, Panel
@@ -32,7 +32,7 @@ class TrialView(Vertical):
 
     Attributes:
         shown: The trial, or None before there is one.
-        parent_run: The curves of the trial that it was derived from, or None.
+        parent_trial: The trial that it was derived from, or None.
         overlays: The curves of other trials that are drawn too.
     """
 
@@ -40,11 +40,11 @@ class TrialView(Vertical):
         """Show nothing yet."""
         super().__init__(id="right")
         self.shown: Shown | None = None
-        self.parent_run: Run | None = None
+        self.parent_trial: Parent | None = None
         self.overlays: tuple[Run, ...] = ()
         self._is_watching = False
         self._is_reading = False  # whether a worker reads the curves
-        self._read_epochs = -1  # of the shown trial, that were complete when one began
+        self._read_of: tuple[int, str] | None = None  # the shown trial's complete epochs and state when one began
 
     def compose(self) -> ComposeResult:
         """Compose the two panels."""
@@ -123,18 +123,30 @@ class TrialView(Vertical):
         self.look()
 
     @property
+    def parent_run(self) -> Run | None:
+        """The parent's curves; None without one, or where it was tested on other images."""
+        parent = self.parent_trial
+        return parent.run if parent is not None and parent.is_comparable else None
+
+    @property
     def reading(self) -> Reading | None:
         """What the rules read off the shown trial's curves; None before they were read."""
         return self.query_one(DiagnosisLine).reading
 
     def _diagnose(self) -> None:
-        """Have a worker read the curves, unless it has; one at a time, however fast the epochs come."""
+        """Have a worker read the curves, unless it has; one at a time, however fast the epochs come.
+
+        A running trial's files are a moment behind, and end with its last epoch: at its end they are read again.
+        """
         shown, line = self.shown, self.query_one(DiagnosisLine)
         if line.reading is not None and (shown is None or line.reading.trial != shown.trial):
-            line.reading, self._read_epochs = None, -1
-        if shown is None or self._is_reading or self._read_epochs == len(shown.run.history) or not shown.run.history:
+            line.reading, self._read_of = None, None
+        if shown is None or self._is_reading or not shown.run.history:
             return
-        self._is_reading, self._read_epochs = True, len(shown.run.history)
+        now = len(shown.run.history), shown.state
+        if self._read_of == now:
+            return
+        self._is_reading, self._read_of = True, now
         trial = shown.trial
         self._work("diagnosis", lambda: self._read_curves(trial))
 
@@ -151,13 +163,13 @@ class TrialView(Vertical):
             self.query_one(DiagnosisLine).reading = reading
             self.screen.refresh_bindings()
         else:
-            self._read_epochs = -1
+            self._read_of = None
         self._diagnose()
 
     def look(self) -> None:
         """Take over what has changed within the epoch."""
         training = self.owner.training
-        values = FigureValues() if self.shown is None else figures_of(self.shown, training, self.parent_run)
+        values = FigureValues() if self.shown is None else figures_of(self.shown, training, self.parent_trial)
         self.query_one(Figures).values = values
 
     def _work(self, group: str, work: Callable[[], None]) -> None:
@@ -197,8 +209,14 @@ class TrialView(Vertical):
             self.screen.refresh_bindings()
         else:
             self.look()
-        if now.elsewhere is None:
+        if now.elsewhere is None and not self._is_taken_back(now.trial):
             self.owner.lookout.tell_ended(now)
+
+    def _is_taken_back(self, trial: Trial) -> bool:
+        """Return whether this process goes on with a trial that another one has given up for it."""
+        training = self.owner.training
+        going_on = training.go_on if training is not None and training.is_running else None
+        return going_on is not None and going_on.branch is None and going_on.trial == trial
 
     def _is_own(self, trial: Trial) -> bool:
         """Return whether a trial is being trained by this process."""
@@ -228,18 +246,18 @@ class TrialView(Vertical):
         self.draw()
 
     def _read_parent(self) -> None:
-        self.parent_run = None
-        parent = self.shown.parent if self.shown is not None else None
-        if parent is not None:  # a preset has no curves: there is no trial of its name
-            home = self.owner.home
-            self._work(
-                "parent",
-                lambda: self.app.call_from_thread(self._take_parent, parent, read_runs(home, [parent])),
-            )
+        self.parent_trial = None
+        if self.shown is None or self.shown.parent is None:
+            return
+        home, trial, name = self.owner.home, self.shown.trial, self.shown.parent
+        # a preset has no curves: there is no trial of its name
+        self._work(
+            "parent", lambda: self.app.call_from_thread(self._take_parent, trial, read_parent(home, trial, name))
+        )
 
-    def _take_parent(self, parent: str, runs: list[Run]) -> None:
-        if self.shown is not None and self.shown.parent == parent:
-            self.parent_run = runs[0] if runs else None
+    def _take_parent(self, trial: Trial, parent: Parent | None) -> None:
+        if self.shown is not None and self.shown.trial == trial:
+            self.parent_trial = parent
             self.draw()
 
     @property
