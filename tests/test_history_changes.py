@@ -18,6 +18,7 @@ from tests.console import SIZES, Console, Steps, make_places, run
 from tui.screens.compare import CompareScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.upkeep import AboutDialog, TrashScreen
+from tui.upkeep import delete
 from tui.widgets.trial_list import Row, TrialList, as_tree
 
 EVIL = "[red]x[/b]\x1b[31m\u202e"
@@ -145,6 +146,31 @@ def test_delete_asks_once_and_undo_brings_the_trial_back(home: Path) -> None:
 
     in_history(home, steps)
     assert child in trials(home)
+
+
+def test_marked_trials_are_deleted_and_brought_back_together(home: Path) -> None:
+    root, child, last = trials(home)
+
+    async def steps(console: Console) -> None:
+        await console.press("space", "space")  # the two newest; the cursor stands on the oldest
+        assert selected(console) == root.id
+        await console.press("d")
+        await console.see("Delete the 2 marked trials?", "u brings them back")
+        await console.press("enter")
+        await console.until(lambda: shown(console) == ["root"])
+        assert {trial.id for trial in trashed(home)} == {child.id, last.id}
+        await console.press("u")
+        await console.until(lambda: len(shown(console)) == 3)
+
+    in_history(home, steps)
+    assert trials(home) == [root, child, last]
+
+
+def test_of_trials_to_delete_those_that_can_be_are_and_the_others_are_told(home: Path) -> None:
+    root, child, last = trials(home)
+    done = delete(home, [root, Trial(home / "saved_models" / "gone"), last])
+    assert done.text.startswith("2 of 3 trials are in the trash; ") and "gone" in done.text
+    assert trials(home) == [child]
 
 
 def test_the_trash_restores_and_empties(home: Path) -> None:

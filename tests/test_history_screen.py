@@ -331,3 +331,10 @@ def test_texts_and_bars_have_the_cells_they_are_given() -> None:
     assert fit("\x1b[31m", 12) == "\\x1b[31m    "
     assert bar(0, 4) == "    " and bar(1, 4) == "████" and bar(2, 4) == "████"
     assert bar(0.5, 3) == "█▌ " and bar(1 / 16, 2) == "▏ "
+
+
+def test_a_trial_s_id_keeps_its_end_where_it_is_cut() -> None:
+    assert fit("20261126-163952-757few", 22) == "20261126-163952-757few"
+    assert fit("20261126-163952-757few", 14) == "…163952-757few"
+    assert fit("20261126-163952 and more", 14) == "20261126-1639…"
+    assert [fit("20261126-163952-757few", width) for width in (2, 1, 0)] == ["…w", "…", ""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,12 @@ class Done:
     Attributes:
         text: In words; "" where it can be seen. It may be foreign.
         trial_id: The trial that it was done to, where that is in the history.
-        trashed: The name of its directory in the trash, where it is there.
+        trashed: The names of the directories in the trash, of what has been moved there.
     """
 
     text: str
     trial_id: str | None = None
-    trashed: str | None = None
+    trashed: tuple[str, ...] = ()
 
 
 def edit(trial: Trial, **changes: Any) -> Done:
@@ -43,27 +44,54 @@ def edit(trial: Trial, **changes: Any) -> Done:
     return Done("", trial.id)
 
 
-def delete(home: Path, trial: Trial) -> Done:
-    """Move a trial to the trash.
+def delete(home: Path, trials: Sequence[Trial]) -> Done:
+    """Move trials to the trash; of one that cannot be moved, the words tell why, and the others are moved.
 
     Raises:
-        TrialError: It is being trained, or cannot be moved.
+        TrialError: The only one is being trained, or cannot be moved.
     """
     from core.trials.upkeep import delete_trial  # noqa: PLC0415
 
-    return Done(f"{trial.id} is in the trash", trashed=delete_trial(home, trial).name)
+    moved, problems = [], []
+    for trial in trials:
+        try:
+            moved.append(delete_trial(home, trial).name)
+        except TrialError as error:
+            problems.append(str(error))
+    if not moved:
+        raise TrialError("; ".join(problems))
+    what = trials[0].id if len(trials) == 1 else f"{len(moved):,} of {len(trials):,} trials"
+    is_are = "is" if len(moved) == 1 else "are"
+    return Done("; ".join([f"{what} {is_are} in the trash", *problems]), trashed=tuple(moved))
 
 
-def restore(home: Path, name: str) -> Done:
-    """Move a trial back out of the trash, where its directory has that name.
+def question_of(titles: Sequence[str], undo: str, trash: str) -> tuple[str, str, str, str]:
+    """Return what is asked before trials are deleted: heading, question, and the words for yes and for no.
+
+    Args:
+        titles: What the trials are called.
+        undo: The key that brings them back.
+        trash: The key that shows the trash.
+    """
+    if len(titles) == 1:
+        question = f"Delete {titles[0]}? It goes to the trash: {undo} brings it back, {trash} shows all there."
+        return "Delete a trial", question, "Move it to the trash", "Keep it"
+    many = f"{len(titles):,} marked trials"
+    question = f"Delete the {many}? They go to the trash: {undo} brings them back, {trash} shows all there."
+    return f"Delete {many}", question, "Move them to the trash", "Keep them"
+
+
+def restore(home: Path, names: Sequence[str]) -> Done:
+    """Move trials back out of the trash, where their directories have these names.
 
     Raises:
-        TrialError: It is not there any more, or cannot be moved.
+        TrialError: One is not there any more, or cannot be moved; those before it are back.
     """
     from core.trials.upkeep import restore_trial  # noqa: PLC0415
 
-    trial = restore_trial(home, name)
-    return Done(f"{trial.id} is back", trial.id)
+    trials = [restore_trial(home, name) for name in names]
+    what = f"{trials[0].id} is" if len(trials) == 1 else f"{len(trials):,} trials are"
+    return Done(f"{what} back", trials[0].id)
 
 
 def empty(home: Path) -> Done:

@@ -23,7 +23,7 @@ from tui.screens.bare_file import BareFile, BareFileDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.page import Page
 from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, Said, TrashScreen
-from tui.upkeep import Done, delete, edit, export, import_file, restore, weights_of
+from tui.upkeep import Done, delete, edit, export, import_file, question_of, restore, weights_of
 from tui.widgets.trial_detail import Known, detail_of, known_of
 from tui.widgets.trial_list import TrialList
 from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS, title_of
@@ -57,7 +57,7 @@ class HistoryScreen(Page):
         self._known = Known()
         self._best = False
         self._problem = ("", "")  # the trial that it is about, and what is wrong
-        self._trashed: list[str] = []  # what was deleted here, the last one last
+        self._trashed: list[tuple[str, ...]] = []  # what was deleted here, the last ones last
 
     def compose_page(self) -> ComposeResult:
         """Compose title, filter, list, and what is known of the selected trial."""
@@ -102,7 +102,9 @@ class HistoryScreen(Page):
 
     def on_screen_resume(self) -> None:
         """Have the trials looked at, now and whenever the screen is in front again, as after the trash."""
-        self._trashed = [name for name in self._trashed if is_trashed(self.trialbook.home, name)]
+        home = self.trialbook.home
+        there = (tuple(name for name in names if is_trashed(home, name)) for names in self._trashed)
+        self._trashed = [names for names in there if names]
         self.refresh_bindings()
         self.trialbook.lookout.look()
 
@@ -143,7 +145,7 @@ class HistoryScreen(Page):
             self._tell_done(result)
 
     def _tell_done(self, done: Done) -> None:
-        if done.trashed is not None:
+        if done.trashed:
             self._trashed.append(done.trashed)
         if done.trial_id is not None:
             self.trials.go_to(done.trial_id)
@@ -325,25 +327,26 @@ class HistoryScreen(Page):
     # where trials go and come from
 
     def action_delete(self) -> None:
-        """Move the selected trial to the trash, once that was asked."""
-        listed = self._selected()
-        if listed is None:
+        """Move the marked trials to the trash, or the selected one where none is marked, once that was asked."""
+        marked = [built.listed for key, built in self._feed.built.items() if key in self.trials.chosen]
+        selected = self._selected()
+        chosen = marked or ([selected] if selected is not None else [])
+        if not chosen:
             return
-        home, trial = self.trialbook.home, listed.trial
+        home, trials = self.trialbook.home, [listed.trial for listed in chosen]
 
         def answered(sure: bool | None) -> None:
             if sure:
-                self._do(lambda: delete(home, trial))
+                self._do(lambda: delete(home, trials))
 
-        undo, trash = (self.trialbook.key_of(f"history.{name}") for name in ("undo", "trash"))
-        question = f"Delete {title_of(listed)}? It goes to the trash: {undo} brings it back, {trash} shows all there."
-        self.app.push_screen(AskDialog("Delete a trial", question, "Move it to the trash", "Keep it"), answered)
+        keys = [self.trialbook.key_of(f"history.{name}") for name in ("undo", "trash")]
+        self.app.push_screen(AskDialog(*question_of([title_of(each) for each in chosen], *keys)), answered)
 
     def action_undo(self) -> None:
-        """Bring the trial back that was deleted last."""
+        """Bring back what was deleted last."""
         if self._trashed:
-            home, name = self.trialbook.home, self._trashed.pop()
-            self._do(lambda: restore(home, name))
+            home, names = self.trialbook.home, self._trashed.pop()
+            self._do(lambda: restore(home, names))
             self.refresh_bindings()
 
     def action_trash(self) -> None:

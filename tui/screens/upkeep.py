@@ -182,7 +182,7 @@ class TrashScreen(Page):
         row = trials.row
         if row is not None:
             trials.set_rows([each for each in trials.rows if each is not row])
-            self.run_worker(lambda: restore(home, row.key), name="restore", thread=True, exit_on_error=False)
+            self.run_worker(lambda: restore(home, [row.key]), name="restore", thread=True, exit_on_error=False)
 
     def action_empty(self) -> None:
         """Remove all that is in the trash for good, once that was asked."""
@@ -193,8 +193,8 @@ class TrashScreen(Page):
                 self.run_worker(lambda: empty(home), name="empty", thread=True, exit_on_error=False)
 
         if count:
-            trials = f"{count:,} trials" if count != 1 else "the trial"
-            question = f"Remove {trials} in the trash for good, weights and all? Nothing brings them back."
+            trials, them = (f"{count:,} trials", "them") if count != 1 else ("the trial", "it")
+            question = f"Remove {trials} in the trash for good, weights and all? Nothing brings {them} back."
             self.app.push_screen(AskDialog("Empty the trash", question, "Remove for good", "Keep"), answered)
 
 
