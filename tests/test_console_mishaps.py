@@ -54,6 +54,18 @@ async def see_failure(console: Console, *words: str) -> str:
     return copied
 
 
+def test_a_toast_goes_with_the_next_key_once_it_could_be_read(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def steps(console: Console) -> None:
+        console.app.tell("cannot write", "error")
+        await console.press("down")
+        assert console.toasts == ["cannot write"]
+        monkeypatch.setattr("tui.app._TOAST_READ", 0.0)
+        await console.press("down")
+        assert console.toasts == [] and console.words == "cannot write"
+
+    run(places, steps)
+
+
 def test_a_diverging_training_keeps_the_epochs_before(places: Path) -> None:
     remember(places, draft_with(DIVERGING))
 

@@ -353,7 +353,9 @@ def test_empty_places_name_the_next_key(places: Path) -> None:
         await console.go_to("curves")
         await console.press("t")
         await console.see("nothing to choose")
-        await console.press("escape", "e")  # there is nothing to evaluate yet
+        await console.press("escape", "C")
+        assert console.words == "no second trial is drawn: t beside the curves draws others to compare with"
+        await console.press("e")  # there is nothing to evaluate yet
         assert console.app.screen is console.app.workbench
 
     run(places, steps)

@@ -110,7 +110,12 @@ def test_curves_that_are_too_short_tell_nothing(home: Path) -> None:
         await read(console)
         before = console.app.edits.draft
         await console.see("the rules find nothing")
-        await console.press("D", "Y")
+        for key, words in (
+            ("D", "the curves suggest no change"),
+            ("Y", "the rules read nothing off the curves yet"),
+        ):
+            await console.press(key)
+            assert console.words == words
         assert console.app.edits.draft == before and console.app.screen is console.app.workbench
 
     run(home, steps)

@@ -52,6 +52,7 @@ _SAVE_AFTER = 1.0  # seconds from an edit to the disk
 _TIDY_EVERY = 5.0  # seconds
 _IMPORT_AFTER = 0.1  # seconds from the first look at the trials to PyTorch: a list opened at once is drawn first
 _IMPORT_AT_LATEST = 0.5  # seconds from the first screen: the look may have to wait for a slow disk
+_TOAST_READ = 1.5  # seconds that a toast stays at least
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -100,6 +101,7 @@ class TrialbookApp(App[None]):
         self.leaving = Leaving(self)
         self._resumed: Training | None = None  # the training that goes on when the process does
         self._words = Content("")
+        self._notified: float | None = None  # when the last toast was shown, by `time.monotonic`
         self._save_timer: Timer | None = None
         self._downloads: Downloads | None = None
 
@@ -149,8 +151,14 @@ class TrialbookApp(App[None]):
         self.app_resume_signal.subscribe(self, self._is_back)
 
     async def on_event(self, event: events.Event) -> None:
-        """Take note of what is typed and clicked; Textual handles it."""
+        """Take note of what is typed and clicked; Textual handles it.
+
+        A key also takes toasts away, once they could be read: they cover what its user goes on with.
+        """
         self._tidier.note(event)
+        if isinstance(event, events.Key) and self._notified and time.monotonic() - self._notified > _TOAST_READ:
+            self._notified = None
+            self.clear_notifications()
         await super().on_event(event)
 
     def _theme_changed(self, theme: Theme) -> None:
@@ -311,7 +319,12 @@ class TrialbookApp(App[None]):
         """Show a text, which may be foreign, above the footer and as a toast."""
         styles = {"error": "$text-error", "warning": "$text-warning"}
         self.say(safe(text, styles.get(severity, "")))
-        self.notify(printable(text), severity=severity, markup=False)  # type: ignore[arg-type]
+        self.notify(printable(text), severity=severity, markup=False)
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Show a toast."""
+        self._notified = time.monotonic()
+        super().notify(message, **options)
 
     def status_words(self) -> Content:
         """Return the line above the footer."""

@@ -140,7 +140,7 @@ class Lookout:
         text, title = ending_elsewhere(shown), f"{shown.run.title} {shown.state}"
         self._app.say(safe(f"{title}: {text}"))
         severity = "information" if shown.state in ("finished", "stopped") else "warning"
-        self._app.notify(printable(text), title=printable(title, 60), severity=severity, markup=False)  # type: ignore[arg-type]
+        self._app.notify(printable(text), title=printable(title, 60), severity=severity, markup=False)
         self.look()
 
 

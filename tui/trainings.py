@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from textual.content import Content
 
 from core.errors import TrialbookError
-from core.text import printable
 from tui.draft import begun, edited
 from tui.messages import TrainingChanged
 from tui.runs import ending_words
@@ -266,12 +265,10 @@ class Trainings:
             parts = filter(None, (now.error, now.not_saved or kept))
             self._app.push_screen(TextDialog("The training has failed", "\n\n".join(parts)))
             return
-        saved = f"saved in {now.started.trial.directory}" if now.started else "nothing is saved"
         if now.not_saved:
             from tui.screens.dialogs import TextDialog  # noqa: PLC0415
 
             self._app.push_screen(TextDialog("The trial could not be saved in its home", now.not_saved))
-            saved = now.not_saved
         self._app.say(safe(ending_words(now)))
-        lines = [ending_words(now), *([str(now.selection)] if now.selection else []), printable(saved)]
+        lines = [ending_words(now), *([str(now.selection)] if now.selection else [])]
         self._app.notify("\n".join(lines), title="Training ended", timeout=6, markup=False)

@@ -15,10 +15,6 @@ def makes_sense(action: str, page: Workbench) -> bool:
     return known is None or known(page)
 
 
-def _has_suggestion(page: Workbench) -> bool:
-    return page.view.reading is not None and page.view.reading.suggestion is not None
-
-
 def _is_training(page: Workbench) -> bool:
     trainings = page.console.trainings
     return trainings.is_running or trainings.is_running_elsewhere
@@ -29,23 +25,15 @@ def _is_other_trial_shown(page: Workbench) -> bool:
     return training is not None and training.is_running and not page.view.is_following(training)
 
 
-def _has_diagnoses(page: Workbench) -> bool:
-    return page.view.reading is not None and bool(page.view.reading.found)
-
-
 _MAKES_SENSE: Mapping[str, Callable[[Workbench], bool]] = {
     # of every key, whenever one is pressed: each looks at nothing but its own
     **dict.fromkeys(("pause", "finish", "stop"), _is_training),
-    "start": lambda page: not page.console.trainings.is_running,
+    **dict.fromkeys(("start", "branch"), lambda page: not page.console.trainings.is_running),
     "resume": lambda page: not page.console.trainings.is_running and page.view.shown is not None,
-    "branch": lambda page: not page.console.trainings.is_running and page.console.edits.draft.parent is not None,
     **dict.fromkeys(("evaluate", "scrub"), lambda page: page.console.shown_trial is not None),
-    "suggest": _has_suggestion,
-    "diagnoses": _has_diagnoses,
-    "compare": lambda page: len(page.view.compared) > 1,
     "watch": _is_other_trial_shown,
     "undo": lambda page: page.console.edits.can_undo,
     "redo": lambda page: page.console.edits.can_redo,
     "reset": lambda page: page.console.edits.draft.is_changed,
 }
-"""Whether an action makes sense now; the others always do."""
+"""Whether an action makes sense now; the others always do, or say why they do nothing."""

@@ -280,7 +280,11 @@ class Workbench(PanelPage):
         """Compare the trial that the curves show with its parent and with the others that are drawn."""
         from tui.screens.compare import CompareScreen  # noqa: PLC0415
 
-        self.app.push_screen(CompareScreen(self.view.compared))
+        if len(self.view.compared) > 1:
+            self.app.push_screen(CompareScreen(self.view.compared))
+        else:
+            key = self.console.key_of("curves.overlay")
+            self.console.say(Content(f"no second trial is drawn: {key} beside the curves draws others to compare with"))
 
     def action_scrub(self) -> None:
         """See the trial that the curves show epoch by epoch."""
@@ -292,10 +296,9 @@ class Workbench(PanelPage):
     def action_suggest(self) -> None:
         """Open the form with the change made that the curves suggest; the draft begins from their trial."""
         reading, edits = self.view.reading, self.console.edits
-        if reading is None:
-            return
-        diagnosis = next((each for each in reading.found if each.suggestion is not None), None)
-        if diagnosis is None:
+        diagnosis = next((each for each in reading.found if each.suggestion is not None), None) if reading else None
+        if reading is None or diagnosis is None:
+            self.console.say(Content("the curves suggest no change"))
             return
         try:
             draft = suggested(reading.settings, reading.trial.id, diagnosis)
@@ -322,7 +325,9 @@ class Workbench(PanelPage):
         from tui.screens.dialogs import TextDialog  # noqa: PLC0415
         from tui.widgets.diagnosis import all_lines  # noqa: PLC0415
 
-        if self.view.reading is not None:
+        if self.view.reading is None or not self.view.reading.found:
+            self.console.say(Content("the rules read nothing off the curves yet"))
+        else:
             lines = all_lines(self.view.reading.found)
             text = "\n".join(line.plain for line in lines)
             self.app.push_screen(TextDialog("What the curves show", text, shown=Content("\n").join(lines)))
