@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.content import Content
 
 from core.data.dataset import Dataset
 from core.session import train
@@ -225,8 +226,12 @@ def test_the_end_says_the_verdict_against_the_parent(places: Path) -> None:
         assert expected in console.words and any(expected in toast for toast in console.toasts)
         assert any("were used to choose among 2 trials" in toast for toast in console.toasts)
         assert console.app.workbench.query_one(Figures).values.verdict.startswith("+0.00 points")
+        status = console.app.workbench.query_one(Status)
+        assert status.size.width < len(console.words) and "(McNemar p = 1)" in console.text, "the words take two lines"
+        console.app.say(Content("word " * 60))
+        await console.see("word wo…")
 
-    run(places, steps)
+    run(places, steps, size=(80, 24))
 
 
 def test_a_training_elsewhere_grows_in_a_comparison(

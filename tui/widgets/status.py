@@ -11,6 +11,7 @@ from tui.training import Snapshot
 from tui.words import duration
 
 _FULL, _EMPTY = "━", "─"
+_BROKEN = 15  # cells that may be lost where a line is broken between words
 
 
 class Status(Widget):
@@ -24,8 +25,11 @@ class Status(Widget):
     words: reactive[Content] = reactive(Content)
 
     def render(self) -> RenderResult:
-        """Return the two lines."""
-        return Content("\n").join([self._bars(), self.words])
+        """Return the two lines; words that need both have them where nothing is in progress."""
+        bars, width = self._bars(), self.size.width
+        if not bars.plain and width < self.words.cell_length <= 2 * width - _BROKEN:
+            return self.words
+        return Content("\n").join([bars, self.words.truncate(max(width, 1), ellipsis=True)])
 
     def _bars(self) -> Content:
         now = self.snapshot
