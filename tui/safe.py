@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from textual.content import Content
 
-from core.text import printable
+from core.text import printable, shorten
+
+_TRIAL_ID = re.compile(r"\d{8}-\d{6}-\w{6}", re.ASCII)
 
 
 def safe(text: object, style: str = "", limit: int = 500) -> Content:
@@ -16,6 +20,22 @@ def safe(text: object, style: str = "", limit: int = 500) -> Content:
         limit: The most characters; a longer text is shortened in its middle.
     """
     return Content.styled(printable(text, limit), style) if style else Content(printable(text, limit))
+
+
+def is_trial_id(text: object) -> bool:
+    """Return whether a text looks like a trial's id."""
+    return isinstance(text, str) and _TRIAL_ID.fullmatch(text) is not None
+
+
+def short_name(name: str, length: int) -> str:
+    """Return a trial's name made harmless, shortened in its middle where it has more characters than `length`.
+
+    Of an id the beginning goes: its end tells it apart from those of the same day.
+    """
+    shown = printable(name)
+    if len(shown) > length and is_trial_id(shown):
+        return "…" + shown[len(shown) - length + 1 :]
+    return shorten(shown, length)
 
 
 def cut(text: object, columns: int) -> str:

@@ -10,9 +10,8 @@ from typing import Literal
 
 from core.early_stopping import best_epoch
 from core.epoch import Epoch
-from core.text import shorten
 from tui.plot.view import View
-from tui.safe import safe
+from tui.safe import short_name
 
 Dash = Literal["solid", "dashed", "dotted"]
 
@@ -109,7 +108,7 @@ def overlay_role(index: int) -> str:
 
 def short_title(run: Run, length: int = _TITLE_LENGTH) -> str:
     """Return a trial's title as harmless text of at most `length` characters."""
-    return shorten(safe(run.title).plain, length)
+    return short_name(run.title, length)
 
 
 def best_of(run: Run) -> Epoch | None:

@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from tui.runs import Shown
 
 _PANELS = {"curves": "Curves", "table": "Results and settings", "pairs": "Verdicts", "pictures": "Images"}
-_TITLE = 24  # characters of a trial's name
+_TITLE, _LEAST_TITLE = 24, 6  # characters of a trial's name
+_HEADING = 20  # cells of the title's beginning
+_SIGN = 5  # cells of a trial's sign and of the gap before it
 _EXPLAINING = 50  # rows of the terminal from which there is room to explain the test
 _TWO = (110, 28)  # columns and rows from which all panels are shown at once
 
@@ -173,7 +175,8 @@ class CompareScreen(PagedPage):
         self._shown = shown
         runs = tuple(each.run for each in shown)
         self.query_one(CurvesPlot).show(Run(f"{len(runs)} trials", (), 0), overlays=runs)
-        self._say_title([short_title(run, _TITLE) for run in runs])
+        room = (self.size.width - _HEADING) // max(len(runs), 1) - _SIGN
+        self._say_title([short_title(run, max(_LEAST_TITLE, min(room, _TITLE))) for run in runs])
         trials = self._trials
         self._work("all", lambda: read_comparison(trials))
 

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import re
-
 from rich.cells import cell_len, set_cell_size
 
 from core.text import printable
+from tui.safe import is_trial_id, short_name
 
-_TRIAL_ID = re.compile(r"\d{8}-\d{6}-\w{6}", re.ASCII)
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def fit(text: object, width: int, *, right: bool = False) -> str:
     """Return foreign text, made harmless, in exactly `width` cells; an ellipsis stands for what is cut off.
 
-    Of a trial's id that is the beginning: its end tells it apart from those of the same day.
+    A trial's id is cut as `short_name` does.
 
     Args:
         text: Any text; characters that take two cells count as two.
         width: Cells.
         right: Whether the text stands at the right end.
     """
-    shown = printable(text, max(width, 4) * 4 + 8)
+    shown = short_name(str(text), width) if is_trial_id(text) and width > 1 else printable(text, max(width, 1) * 4 + 8)
     missing = width - cell_len(shown)
     if missing >= 0:
         return " " * missing + shown if right else shown + " " * missing
-    if width <= 0:
-        return ""
-    if _TRIAL_ID.fullmatch(shown):
-        return "…" + shown[len(shown) - width + 1 :]
-    return set_cell_size(shown, width - 1) + "…"
+    return set_cell_size(shown, width - 1) + "…" if width > 0 else ""
 
 
 def bar(fraction: float, width: int) -> str:
