@@ -335,10 +335,7 @@ class TrialbookApp(App[None]):
         if self.training is not None and self.training.is_running:
             self.say(Content("paused" if self.training.control.paused else "training"))
             return
-        draft, problem = self.edits.draft, self.workbench.data_problem
-        if draft.wrong:
-            path, wrong = next(iter(draft.wrong.items()))
-            problem = f"{path}: {wrong.reason}"
+        problem = self.edits.draft.problem or self.workbench.data_problem
         if problem:
             self.say(safe(f"✗ start is off: {problem}", "$text-error"))
         else:

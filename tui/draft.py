@@ -65,6 +65,11 @@ class Draft:
         return self.settings != self.begin or bool(self.wrong)
 
     @property
+    def problem(self) -> str:
+        """The first wrong input and why it is not allowed, in one line; "" where there is none."""
+        return next((f"{path}: {wrong.reason}" for path, wrong in self.wrong.items()), "")
+
+    @property
     def added_layers(self) -> set[int]:
         """The numbers of the hidden layers, from 1, that were not there where the editing began."""
         layers = [change for change in differences(self.begin, self.settings) if change.path == WIDTHS]

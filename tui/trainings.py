@@ -47,11 +47,9 @@ class Trainings:
             branch: The epoch of the parent trial to branch off at; None: the trial begins anew.
         """
         draft = self._app.edits.draft
-        if draft.wrong:
-            path, wrong = next(iter(draft.wrong.items()))
-            data_problem = f"{path}: {wrong.reason}"
-        if data_problem:
-            self._app.tell(f"Cannot start: {data_problem}", "error")
+        problem = draft.problem or data_problem
+        if problem:
+            self._app.tell(f"Cannot start: {problem}", "error")
             return
         go_on = None
         if branch is not None:

@@ -36,7 +36,7 @@ from tui.widgets.trial_view import TrialView
 if TYPE_CHECKING:
     from tui.app import TrialbookApp
 
-_LOOKS_PER_SECOND = 2  # each takes some milliseconds of a core that the training could have
+_LOOK_EVERY = 1.0  # seconds; a look takes some milliseconds of a core that the training could have
 
 
 class Workbench(PanelPage):
@@ -92,12 +92,12 @@ class Workbench(PanelPage):
         yield Status()
 
     def on_mount(self) -> None:
-        """Show the draft in the layout of the last time, and look at the training several times a second."""
+        """Show the draft in the layout of the last time, and look at the training again and again."""
         self.query_one(CurvesPlot).empty = f"no trial yet: {self.console.key_of('start')} starts one"
         self.draft_changed()
         self._restore_layout(self.console.remember)
         self.console.say_ready()
-        self.set_interval(1 / _LOOKS_PER_SECOND, self.look)
+        self.set_interval(_LOOK_EVERY, self.look)
 
     def layout_state(self) -> dict[str, Any]:
         """Return what of the layout comes back at the next start, as JSON values."""

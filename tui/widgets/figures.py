@@ -68,7 +68,7 @@ class Figures(Widget):
         self._rows = 0
 
     def watch_values(self, values: FigureValues) -> None:
-        """Ask for another height where it changes, and only then: the values change several times a second."""
+        """Ask for another height where it changes, and only then: the values change every second."""
         rows = len(_lines(values))
         if rows != self._rows:
             self._rows = rows
