@@ -193,7 +193,7 @@ ACTIONS = (
     Action("begin.to_list", "begin", "down", "to_list", "List", "go from the filter to the list", in_palette=False),
     *_moves("list"),
     *_pages("list"),
-    Action("list.choose", "list", "space", "mark", "Select", "select the line, or take it out again", 13),
+    Action("list.choose", "list", "space", "mark", "Mark", "mark the line, or take its mark away", 13),
     Action("history.evaluate", "history", "enter", "evaluate", "Evaluate", "evaluate the selected trial", 10),
     Action("history.filter", "history", "slash", "filter", "Filter", "filter as you type", 11),
     Action("history.to_list", "history", "down", "to_list", "List", "go from the filter to the list", in_palette=False),

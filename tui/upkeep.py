@@ -60,7 +60,8 @@ def delete(home: Path, trials: Sequence[Trial]) -> Done:
             problems.append(str(error))
     if not moved:
         raise TrialError("; ".join(problems))
-    what = trials[0].id if len(trials) == 1 else f"{len(moved):,} of {len(trials):,} trials"
+    many = f"{len(moved):,} of {len(trials):,}" if problems else f"{len(moved):,}"
+    what = trials[0].id if len(trials) == 1 else f"{many} trials"
     is_are = "is" if len(moved) == 1 else "are"
     return Done("; ".join([f"{what} {is_are} in the trash", *problems]), trashed=tuple(moved))
 
