@@ -134,6 +134,9 @@ def test_a_trial_that_is_trained_is_not_deleted(small: Settings, digits: Dataset
     with pytest.raises(TrialError, match="another machine may be training it"):
         delete_trial(home, started.trial)
     path.write_text(json.dumps({**ran_on, "process": {**ran_on["process"], "started": 1.0}}))
+    with pytest.raises(TrialError, match="it is being trained; stop it first or wait for its end"):
+        delete_trial(home, started.trial)  # its process cannot be seen, but holds its lock
+    (started.trial.directory / "lock").unlink()
     assert delete_trial(home, started.trial).is_dir()  # its process has died
     *_, finished = events
     assert isinstance(finished, Finished)

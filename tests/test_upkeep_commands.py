@@ -14,8 +14,9 @@ from core.cli import output
 from core.control import Control
 from core.data.dataset import Dataset
 from core.errors import SettingsError
-from core.events import EpochFinished, Finished
+from core.events import EpochFinished, Finished, Paused
 from core.series import train_series
+from core.session import train
 from core.settings import Settings, change_settings
 from core.trials import upkeep
 from core.trials.conclusion import conclusion_of
@@ -256,3 +257,20 @@ assert not heavy, heavy
 """
     )
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_paused_training_is_told_as_such(trialbook: Trialbook, small: Settings, digits: Dataset, home: Path) -> None:
+    control = Control()
+    events = train(small, digits, home=home, control=control)
+    next(events)
+    assert trialbook("pause", "last").out.endswith("pauses before its next step\n")
+    assert "  running  " in trialbook("trials").lines[1]
+    control.pause()  # as the lease does within a tenth of a second, in which all may be trained
+    next(event for event in events if isinstance(event, Paused))
+    assert "  paused  " in trialbook("trials").lines[1]
+    assert trialbook("trials", "--filter", "running").out == trialbook("trials", "--filter", "paused").out
+    assert "status    paused" in trialbook("show", "last").lines
+    assert trialbook("show", "last", "--json").json()["result"]["status"] == "running"  # as those who ask it expect
+    assert "is paused already; `trialbook resume` lets it go on" in trialbook("pause", "last").out
+    events.close()
+    assert "  stopped  " in trialbook("trials").lines[1]

@@ -40,12 +40,19 @@ class Listed:
         about: Its name and note.
         summary: What its `summary.json` holds; {} if that is damaged.
         status: "running", "finished", "stopped", "failed", "interrupted" (its process has died) or "damaged".
+        is_paused: Whether it runs, but waits until somebody lets it go on.
     """
 
     trial: Trial
     about: About
     summary: dict[str, Any]
     status: str
+    is_paused: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The status as people read it: a trial that runs but waits is "paused"."""
+        return "paused" if self.status == "running" and self.is_paused else self.status
 
 
 def new_directory(home: Path, wanted: str = "") -> Path:
@@ -198,7 +205,9 @@ def listed_trial(trial: Trial) -> Listed:
         summary = trial.summary()
     except TrialbookError:
         return Listed(trial, trial.about(), {}, "damaged")
-    return Listed(trial, trial.about(), summary, _status(trial, summary))
+    status = _status(trial, summary)
+    is_paused = status == "running" and trial.live().get("event") == "paused"
+    return Listed(trial, trial.about(), summary, status, is_paused)
 
 
 def last_accuracy(listed: Listed) -> float | None:
@@ -219,7 +228,9 @@ def _status(trial: Trial, summary: dict[str, Any]) -> str:
     except TrialError:
         return status if not (trial.directory / RAN_ON).exists() else "damaged"
     alive = is_alive(process) if isinstance(process, dict) else False
-    # a process that lives may have given the trial up, where it could not even write how it ended
-    if alive is False or (alive and is_leased(trial.directory) is False):
-        return "interrupted"
-    return status
+    if alive is None:
+        return status
+    # where there are locks, the lock knows better: a process that lives may have given the trial up, where it could not
+    # even write how it ended; one that seems dead may live in a container, whose processes have numbers of their own
+    leased = is_leased(trial.directory)
+    return status if leased or (leased is None and alive) else "interrupted"
