@@ -27,7 +27,8 @@ from core.trials.lease import REQUEST, Lease
 from core.trials.store import is_id, listed_trial
 from core.trials.stored import Stored, read_stored
 from core.trials.summary import summary_of_settings, write_ran_on
-from core.trials.trial import ABOUT, BEST_CHECKPOINT, BEST_WEIGHTS, SETTINGS, About, Trial
+from core.trials.trial import ABOUT, BEST_CHECKPOINT, BEST_WEIGHTS, SETTINGS, Trial
+from core.trials.upkeep import new_about
 from core.trials.writer import TrialWriter, new_writer
 
 _MOST_RUNS = 100  # earlier runs that are remembered
@@ -114,7 +115,7 @@ def branch(  # noqa: PLR0913 - as `core.session.train`
             somebody else and gets a better epoch just now.
         TrialbookError: As `core.session.train`.
     """
-    control = control or Control()
+    control, about = control or Control(), new_about(name, note, tags)
     stored = read_stored(trial, best)
     if not stored.history:
         raise StateError(f"{trial.id} has no complete epoch to branch off")
@@ -123,7 +124,7 @@ def branch(  # noqa: PLR0913 - as `core.session.train`
     trainer = Trainer(settings, data)
     trainer.restore(_state_for(settings, stored), stored.history)
     ran_on = describe_run(trainer.device, data, trainer.normalize)
-    first = First(settings, ran_on, About(name, note, tuple(tags)), stored.test_labels)
+    first = First(settings, ran_on, about, stored.test_labels)
     writer = new_writer(
         Path(home),
         first,

@@ -13,7 +13,7 @@ from scipy import stats
 from core.cli import output
 from core.control import Control
 from core.data.dataset import Dataset
-from core.errors import SettingsError
+from core.errors import SettingsError, TrialError
 from core.events import EpochFinished, Finished, Paused
 from core.series import train_series
 from core.session import train
@@ -143,10 +143,33 @@ def test_edit_changes_what_is_said_and_nothing_else(trialbook: Trialbook, home: 
         (("edit", "new"), 2, "nothing to change"),
         (("edit", "nope", "--star"), 1, "there is no trial nope"),
         (("edit", "new", "--tag", "x" * 99), 1, "has 99 characters; 50 are allowed"),
+        (("edit", "new", "--tag", ""), 1, 'a tag is one word without blanks and commas, but "" is not'),
+        (("edit", "new", "--tag", "c", "--tag", "a b"), 1, 'but "a b" is not'),
+        (("edit", "new", "--name", "last"), 1, 'a trial cannot be named "last"'),
     ):
         ran = trialbook(*arguments)
         assert (ran.status, len(ran.complaints)) == (status, 1)
         assert message in ran.err
+
+
+def test_a_trial_is_trained_only_under_a_name_that_edit_takes(
+    trialbook: Trialbook, small: Settings, digits: Dataset, home: Path
+) -> None:
+    for arguments in ((), ("--seeds", "2")):
+        ran = trialbook("train", *QUICK, *arguments, "--name", "x" * 201)
+        assert (ran.status, len(ran.complaints)) == (1, 1)
+        assert "characters; 200 are allowed" in ran.err
+    assert "cannot be named" in trialbook("train", *QUICK, "--name", "last").err
+    with pytest.raises(TrialError, match="a tag is one word"):
+        next(train(small, digits, home=home, tags=("a b",)))
+    with pytest.raises(TrialError, match="has 201 characters"):  # which only the seed makes too long
+        next(train_series(small, digits, 2, home=home, name="x" * 194))
+    assert not home.exists()
+    assert trialbook("train", *QUICK, "--name", " padded ").status == 0
+    ran = trialbook("train", "--from", "padded", "--branch", "last", "--epochs", "2", "--note", "x" * 10_001)
+    assert (ran.status, len(ran.complaints)) == (1, 1)
+    (listed,) = list_trials(home)
+    assert listed.about == About("padded")
 
 
 def test_delete_restore_and_empty(trialbook: Trialbook, home: Path) -> None:

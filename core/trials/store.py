@@ -27,6 +27,7 @@ _ID = re.compile(ID_PATTERN, re.ASCII)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _RANDOM_LETTERS = 4
 _NEW = ".new-"  # before the id of a trial that is just being made
+LAST = "last"  # means the newest trial, so that no trial may have it as its name
 IMPORT = ".import-"  # begins the name of a directory that a trial is imported to
 _ABANDONED = 3600.0  # seconds after which nobody is still making a trial that nobody holds
 
@@ -157,7 +158,7 @@ def find_trial(home: Path, text: str) -> Trial:
     if is_id(text) and (home / DIRECTORY / text).is_dir():
         return Trial(home / DIRECTORY / text)
     trials = _trials(home)
-    if text == "last" and trials:
+    if text == LAST and trials:
         return trials[-1]
     shown = printable(text, 80)
     if os.path.isfile(Path(text) / SETTINGS):  # unlike Path.is_file, never raises
