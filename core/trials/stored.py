@@ -21,7 +21,7 @@ from core.trials.beginning import Done
 from core.trials.checkpoint import read_checkpoint
 from core.trials.contents import answers_size, shape_of
 from core.trials.history import MAX_BYTES, parse_history
-from core.trials.trial import BEST_CHECKPOINT, CHECKPOINT, HISTORY, PREDICTIONS, TEST_LABELS, Trial
+from core.trials.trial import HISTORY, PREDICTIONS, TEST_LABELS, Trial
 
 _SMALL = 1_000_000  # bytes of a state besides its large tensors: counts of steps and batches
 
@@ -65,7 +65,7 @@ def read_stored(trial: Trial, best: bool = False) -> Stored:
     except UnsoundError as error:
         raise StateError(f"cannot go on with {trial.id}: {error}") from error
     labels = read_bytes(trial.directory / TEST_LABELS, LIMITS[TEST_LABELS])
-    path = trial.directory / (BEST_CHECKPOINT if best else CHECKPOINT)
+    path = trial.checkpoint(best)
     if not path.exists():
         if best or not _ended_before_an_epoch(trial):
             raise StateError(
