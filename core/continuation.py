@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from core.trials.lease import REQUEST, Lease
 from core.trials.store import is_id, listed_trial
 from core.trials.stored import Stored, read_stored
 from core.trials.summary import summary_of_settings, write_ran_on
-from core.trials.trial import ABOUT, BEST_CHECKPOINT, BEST_WEIGHTS, SETTINGS, Trial
+from core.trials.trial import ABOUT, BEST_CHECKPOINT, BEST_WEIGHTS, LIVE, SETTINGS, Trial
 from core.trials.upkeep import new_about
 from core.trials.writer import TrialWriter, new_writer
 
@@ -59,6 +60,8 @@ def resume(
     lease = Lease(trial, control)
     try:
         remove_temporaries(trial.directory, (ABOUT, REQUEST))
+        with contextlib.suppress(OSError):  # one that was killed while it was paused is paused no more
+            (trial.directory / LIVE).unlink()
         stored = read_stored(trial)
         settings = _with_epochs(trial, stored, epochs)
         _check_images(trial, stored, data)

@@ -16,6 +16,7 @@ from core.errors import StateError
 from core.machine import describe_run
 from core.settings import settings_to_toml
 from core.trials.exchange import export_trial, import_trial
+from core.trials.store import listed_trial
 from core.trials.trial import BEST_CHECKPOINT, Trial
 from core.weights import read_weights
 from tests.conftest import Ran
@@ -145,3 +146,14 @@ def test_a_branch_never_takes_a_later_best_epochs_weights(
         list(branch(stopped, digits, change_settings(settings, {"training.epochs": 14}), home=home))
     assert stopped.summary()["best"]["epoch"] > best
     assert len(list((home / "saved_models").iterdir())) == trials
+
+
+def test_a_trial_that_was_killed_while_it_was_paused_is_paused_no_more(
+    small: Settings, digits: Dataset, home: Path
+) -> None:
+    trial = stopped_after(1, small, digits, home)
+    (trial.directory / "live.json").write_text('{"event": "paused"}')
+    events = resume(trial, digits)
+    next(events)
+    assert listed_trial(trial).shown == "running"
+    events.close()
