@@ -263,7 +263,7 @@ class _Tested:
     The two arrays are None before the first epoch, and where they cannot be read; `problem` then says why.
     """
 
-    on: str
+    on: tuple[str, int]
     labels: NDArray[np.integer] | None = None
     predicted: NDArray[np.integer] | None = None
     problem: str = ""

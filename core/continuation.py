@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from core.control import Control
 from core.data.dataset import Dataset
-from core.early_stopping import best_epoch
+from core.early_stopping import best_epoch, epochs_without_improvement
 from core.errors import StateError, TrialError
 from core.events import EpochFinished, Event
 from core.files import keep_as, remove_temporaries
@@ -27,7 +28,8 @@ from core.trials.lease import REQUEST, Lease
 from core.trials.store import is_id, listed_trial
 from core.trials.stored import Stored, read_stored
 from core.trials.summary import summary_of_settings, write_ran_on
-from core.trials.trial import ABOUT, BEST_WEIGHTS, SETTINGS, About, Trial
+from core.trials.trial import ABOUT, BEST_CHECKPOINT, BEST_WEIGHTS, LIVE, SETTINGS, Trial
+from core.trials.upkeep import new_about
 from core.trials.writer import TrialWriter, new_writer
 
 _MOST_RUNS = 100  # earlier runs that are remembered
@@ -58,6 +60,8 @@ def resume(
     lease = Lease(trial, control)
     try:
         remove_temporaries(trial.directory, (ABOUT, REQUEST))
+        with contextlib.suppress(OSError):  # one that was killed while it was paused is paused no more
+            (trial.directory / LIVE).unlink()
         stored = read_stored(trial)
         settings = _with_epochs(trial, stored, epochs)
         _check_images(trial, stored, data)
@@ -110,10 +114,11 @@ def branch(  # noqa: PLR0913 - as `core.session.train`
         control: Lets others pause and stop the training.
 
     Raises:
-        StateError: The trial has no such epoch with a checkpoint, or the settings do not suit it.
+        StateError: The trial has no such epoch with a checkpoint, the settings do not suit it, or it is trained by
+            somebody else and gets a better epoch just now.
         TrialbookError: As `core.session.train`.
     """
-    control = control or Control()
+    control, about = control or Control(), new_about(name, note, tags)
     stored = read_stored(trial, best)
     if not stored.history:
         raise StateError(f"{trial.id} has no complete epoch to branch off")
@@ -122,7 +127,7 @@ def branch(  # noqa: PLR0913 - as `core.session.train`
     trainer = Trainer(settings, data)
     trainer.restore(_state_for(settings, stored), stored.history)
     ran_on = describe_run(trainer.device, data, trainer.normalize)
-    first = First(settings, ran_on, About(name, note, tuple(tags)), stored.test_labels)
+    first = First(settings, ran_on, about, stored.test_labels)
     writer = new_writer(
         Path(home),
         first,
@@ -135,8 +140,7 @@ def branch(  # noqa: PLR0913 - as `core.session.train`
         done=dataclasses.replace(stored.done, written=False),
     )
     try:
-        if (trial.directory / BEST_WEIGHTS).exists():
-            keep_as(trial.weights(best=True), writer.trial.weights(best=True))
+        _keep_best(trial, stored, settings, writer.trial)
         writer.begin(_last_epoch(trainer, stored))
         writer.publish()
     except BaseException:
@@ -145,11 +149,32 @@ def branch(  # noqa: PLR0913 - as `core.session.train`
     yield from session(trainer, writer, control, parent=trial.id)
 
 
+def _keep_best(trial: Trial, stored: Stored, settings: Settings, new: Trial) -> None:
+    """Let a branch keep its parent's best epoch: the weights, and the checkpoint where its settings can go on with it.
+
+    Raises:
+        StateError: The parent has got a better epoch since it was read.
+        TrialError: A file cannot be written.
+    """
+    best = best_epoch(stored.history)
+    if best is None or best.epoch == len(stored.history):  # which `TrialWriter.begin` writes
+        return
+    goes_on = _state_for(settings, stored).keys() == stored.state.keys()
+    for name in (BEST_WEIGHTS, *((BEST_CHECKPOINT,) if goes_on else ())):
+        if (trial.directory / name).exists():
+            keep_as(trial.directory / name, new.directory / name)
+    # a better epoch's checkpoint is written before either of the two is replaced
+    now = best_epoch(read_stored(trial).history)
+    if now is None or now.epoch != best.epoch:
+        raise StateError(f"{trial.id} has got a better epoch just now, as it is being trained; branch off it again")
+
+
 def _with_epochs(trial: Trial, stored: Stored, epochs: int | None) -> Settings:
     """Return the settings to go on with.
 
     Raises:
         TrialError: There is nothing to go on with.
+        StateError: Early stopping would end it at once.
         SettingsError: There cannot be so many epochs.
     """
     done, planned = len(stored.history), stored.settings.training.epochs
@@ -158,13 +183,29 @@ def _with_epochs(trial: Trial, stored: Stored, epochs: int | None) -> Settings:
         # killed when it had just got more epochs is finished with those that its summary tells
         listed = listed_trial(trial)
         if listed.status == "finished" and listed.summary.get("epochs") == planned:
+            _refuse_early_stopped(trial, stored)
             raise TrialError(
                 f"{trial.id} is finished with {done} epochs; --epochs {done + planned} would add {planned}"
             )
         return stored.settings
     if epochs <= done:
         raise TrialError(f"{trial.id} has {done} epochs already; --epochs must be more")
+    _refuse_early_stopped(trial, stored)
     return change_settings(stored.settings, {"training.epochs": epochs})
+
+
+def _refuse_early_stopped(trial: Trial, stored: Stored) -> None:
+    """Raise if early stopping has ended a trial: whatever epochs it is given, it would end again before the next."""
+    training, done = stored.settings.training, len(stored.history)
+    waited = epochs_without_improvement(stored.history, training.early_stopping_min_delta)
+    if not 0 < training.early_stopping_patience <= waited:
+        return
+    longer = f"--set training.early_stopping_patience={waited + training.early_stopping_patience}"
+    epochs = f" --epochs {done + training.epochs}" if done >= training.epochs else ""
+    raise StateError(
+        f"{trial.id} was ended by early stopping after epoch {done}, and more epochs change nothing about that; "
+        f"`trialbook train --from {trial.id} --branch last {longer}{epochs}` goes on with more patience"
+    )
 
 
 def _check_images(trial: Trial, stored: Stored, data: Dataset) -> None:

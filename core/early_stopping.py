@@ -13,9 +13,13 @@ def best_epoch(history: Sequence[Epoch]) -> Epoch | None:
 
 
 def epochs_without_improvement(history: Sequence[Epoch], min_delta: float) -> int:
-    """Return how many epochs have passed since the cost last fell by more than `min_delta` below its lowest before."""
-    waited, lowest = 0, float("inf")
+    """Return how many epochs have passed since the last improvement; 0 without epochs.
+
+    The first epoch is one, and so is each whose cost is more than `min_delta` below that of the improvement before it.
+    Costs between the two do not count, even where they are lower: small steps may add up to an improvement.
+    """
+    waited, reached = 0, float("inf")
     for epoch in history:
-        improved = epoch.best_cost < lowest - min_delta
-        waited, lowest = (0, epoch.best_cost) if improved else (waited + 1, lowest)
+        improved = epoch.best_cost < reached - min_delta
+        waited, reached = (0, epoch.best_cost) if improved else (waited + 1, reached)
     return waited

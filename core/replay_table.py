@@ -10,6 +10,7 @@ from typing import Any
 
 from core.presets import Preset
 from core.trials.store import Listed
+from core.trials.summary import shortened
 from core.trials.trial import Trial
 from core.verdict import ALPHA, Verdict, p_text, trial_verdict
 
@@ -175,7 +176,9 @@ def replayed(
 def replays(listed: Sequence[Listed], *, source: str | None = None, epochs: int | None = None) -> dict[str, Listed]:
     """Return the replay of each preset that has one, by the preset's name; the arguments are those of `replayed`."""
     tagged = [each for each in listed if TAG in each.about.tags and isinstance(each.summary.get("parent"), str)]
-    if source is None and tagged:
+    if source is not None:
+        source = shortened(source)  # as summaries tell it
+    elif tagged:
         source = tagged[-1].summary.get("source")
     found: dict[str, Listed] = {}
     for each in tagged:

@@ -15,7 +15,7 @@ from core.session import train
 from core.settings import Settings, change_settings
 from core.size import size_of
 from core.together import train_together
-from core.trials.trial import About
+from core.trials.upkeep import new_about
 
 FILLED = 0.5  # of the available memory; epochs that wait for the disk are kept on the device too
 MOST_TOGETHER = 16  # seeds that are trained at once; by then there is no idle GPU left to win
@@ -56,14 +56,14 @@ def train_series(  # noqa: PLR0913 - as `train`
 
     Raises:
         SettingsError: There are not so many seeds above the first one; nothing is trained.
+        TrialError: A trial cannot have such a name, note or tags; nothing is trained.
         TrialbookError: As `train`.
     """
     control, home = control or Control(), Path(home)
     first = settings.training.seed
     each = [change_settings(settings, {"training.seed": first + number}) for number in range(seeds)]
-    abouts = [
-        About(f"{name} seed {one.training.seed}" if name and seeds > 1 else name, note, tuple(tags)) for one in each
-    ]
+    names = (f"{name} seed {one.training.seed}" if name and seeds > 1 else name for one in each)
+    abouts = [new_about(one, note, tags) for one in names]
     at_once = _at_once(settings, data.shape, seeds, together)
     for start in range(0, seeds, at_once):
         group = slice(start, start + at_once)

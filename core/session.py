@@ -20,6 +20,7 @@ from core.trials.beginning import First
 from core.trials.lineage import changes_since_parent, parent_trial
 from core.trials.saver import Saver
 from core.trials.trial import About
+from core.trials.upkeep import new_about
 from core.trials.writer import TrialWriter, new_writer
 from core.verdict import Verdict
 
@@ -55,12 +56,13 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
     Raises:
         TrainingError: It cannot start, or cannot go on.
         DataError: The settings do not suit the data.
-        TrialError: The trial's directory cannot be written. Later, what cannot be written ends no training: a
-            `NotSaved` is yielded, and the `Finished` at the end tells what can be saved elsewhere.
+        TrialError: A trial cannot have such a name, note or tags, or its directory cannot be written. Later, what
+            cannot be written ends no training: a `NotSaved` is yielded, and the `Finished` at the end tells what can be
+            saved elsewhere.
     """
-    control = control or Control()
+    control, about = control or Control(), new_about(name, note, tags)
     trainer = Trainer(settings, data)
-    writer = new_trial(trainer, data, About(name, note, tuple(tags)), control, home=Path(home), parent=parent)
+    writer = new_trial(trainer, data, about, control, home=Path(home), parent=parent)
     yield from session(trainer, writer, control, parent=parent)
 
 

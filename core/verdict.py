@@ -127,16 +127,19 @@ def same_test_set(before: Trial, after: Trial) -> bool:
     return images_tested_on(before) == images_tested_on(after)
 
 
-def images_tested_on(trial: Trial) -> str:
-    """Return what is equal for trials tested on the same images in the same order: their data's fingerprint.
+def images_tested_on(trial: Trial) -> tuple[str, int]:
+    """Return what tells on which images, in which order, a trial was tested: their fingerprint and their number.
+
+    The number is in the fingerprint, but a file may be damaged, and predictions are read by the number that it tells.
 
     Raises:
         TrialError: A file that tells cannot be read, or does not tell.
     """
     data = trial.ran_on().get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("fingerprint"), str):
+    fingerprint, images = (data.get("fingerprint"), data.get("test_images")) if isinstance(data, dict) else (None, None)
+    if not isinstance(fingerprint, str) or not isinstance(images, int):
         raise TrialError(f"{trial.directory} does not tell which images it was tested on")
-    return str(data["fingerprint"])
+    return fingerprint, images
 
 
 def last_epoch(trial: Trial) -> int:

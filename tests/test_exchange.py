@@ -102,6 +102,7 @@ def test_a_trial_that_is_trained_is_not_exported_and_a_dead_one_is_interrupted(
     path = started.trial.directory / "ran_on.json"
     ran_on = json.loads(path.read_text())
     path.write_text(json.dumps({**ran_on, "process": {**ran_on["process"], "started": 1.0}}))
+    (started.trial.directory / "lock").unlink()  # which the system takes from a process that dies
     with (started.trial.directory / "predictions").open("ab") as file:
         file.write(b"\0" * 500)  # it was killed while it wrote its second epoch
     with (started.trial.directory / "history.jsonl").open("ab") as file:

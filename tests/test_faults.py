@@ -259,6 +259,7 @@ def test_a_suspended_training_pauses_and_goes_on(home: Path) -> None:
             time.sleep(0.005)
         assert only(home).live()["event"] == "paused"
         assert list_trials(home)[0].status == "running"
+        assert list_trials(home)[0].shown == "paused"
         done = len(only(home).history()[0])
         away = 4.0
         time.sleep(away)

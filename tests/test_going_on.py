@@ -99,7 +99,7 @@ def test_the_draft_branches_off_its_parent(places: Path, digits: Dataset) -> Non
         await console.press("right")
         await console.press("B")
         assert isinstance(console.app.screen, BranchDialog)
-        await console.see("after its last epoch, 2")
+        await console.see("after its last epoch, 2", "after its best epoch")
         await console.press("enter")
         await console.ended()
 
@@ -123,6 +123,25 @@ def test_a_branch_off_the_last_of_all_epochs_asks_for_more(places: Path, digits:
     run(places, steps)
     twig = list_trials(places)[-1].trial
     assert (twig.summary()["branched_at"], len(twig.history()[0])) == (2, 4)
+
+
+def test_only_epochs_with_a_checkpoint_are_branched_off(places: Path, digits: Dataset) -> None:
+    parent = make_trial(places, digits, epochs=2)
+
+    async def steps(console: Console) -> None:
+        console.app.begin_from(parent.id)
+        await console.settle()
+        (parent.directory / "best_checkpoint.safetensors").unlink()  # as of a branch with an optimizer of its own
+        await console.press("B")
+        await console.see("after its last epoch, 2")
+        assert "after its best epoch" not in console.text
+        await console.press("escape")
+        (parent.directory / "checkpoint.safetensors").unlink()  # as of an imported trial
+        await console.press("B")
+        assert not isinstance(console.app.screen, BranchDialog)
+        await console.until(lambda: any("with a checkpoint can branch off it" in toast for toast in console.toasts))
+
+    run(places, steps)
 
 
 @pytest.mark.usefixtures("left")

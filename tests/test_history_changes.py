@@ -13,7 +13,7 @@ from core.session import train
 from core.settings import Settings, change_settings
 from core.trials.store import list_trials
 from core.trials.trial import About, Trial
-from core.trials.upkeep import edit_about, trashed
+from core.trials.upkeep import edit_about, trashed, write_about
 from tests.console import SIZES, Console, Steps, make_places, run
 from tui.screens.compare import CompareScreen
 from tui.screens.history import HistoryScreen
@@ -126,6 +126,31 @@ def test_rename_tag_and_star_lose_nothing_else(home: Path) -> None:
 
     in_history(home, steps)
     assert last.about() == About("final", "kept", ("night", "cifar"), True)
+
+
+def test_the_dialog_writes_what_was_changed_in_it_and_nothing_else(home: Path) -> None:
+    last = trials(home)[-1]
+    write_about(last, About("grandchild", "why", ("two words", "x", "z")))  # as older versions let people tag
+
+    async def steps(console: Console) -> None:
+        await console.until(lambda: "two words" in detail(console))
+        await console.press("g", "enter")
+        await console.idle()
+        assert last.about() == About("grandchild", "why", ("two words", "x", "z"))
+        await console.press("g")
+        edit_about(last, name="theirs", add_tags=("their",), remove_tags=("x",))  # while the dialog is open
+        await console.retype("two words z a, b,")
+        await console.press("enter")
+        await console.until(lambda: "a" in last.about().tags)
+        assert last.about() == About("theirs", "why", ("two words", "z", "their", "a", "b"))
+        await console.until(lambda: "their" in detail(console))
+        await console.press("g")
+        await console.retype("two z")
+        await console.press("enter")
+        await console.until(lambda: len(last.about().tags) == 2)
+
+    in_history(home, steps)
+    assert last.about() == About("theirs", "why", ("z", "two"))
 
 
 def test_delete_asks_once_and_undo_brings_the_trial_back(home: Path) -> None:
@@ -315,7 +340,7 @@ def test_the_cursor_stays_on_its_trial_when_others_come_and_go(home: Path) -> No
 def test_hostile_texts_are_shown_without_harm(home: Path, size: tuple[int, int]) -> None:
     root, child, last = trials(home)
     edit_about(root, name=EVIL)
-    edit_about(child, name=EVIL, note=EVIL, tags=(EVIL,))
+    edit_about(child, name=EVIL, note=EVIL, add_tags=(EVIL,))
     summary = child.summary()
     hostile = {"changes": EVIL, "hidden": EVIL, "source": EVIL, "reason": EVIL, "seconds": "x", "best": [EVIL]}
     (child.directory / "summary.json").write_text(json.dumps({**summary, **hostile, "verdict": {"images": 0}}))

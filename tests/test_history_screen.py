@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from textual.widgets import Input, Select, Static
 from core.data.dataset import Dataset
 from core.session import train
 from core.settings import Settings, change_settings
+from core.trials.store import list_trials
 from tui.app import TrialbookApp
 from tui.screens.bare_file import BareFileDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.history import HistoryScreen
 from tui.widgets.cells import bar, fit
 from tui.widgets.trial_list import Column, Row, TrialList
-from tui.widgets.trial_rows import STARTED
+from tui.widgets.trial_rows import STARTED, build_rows
 
 EVIL = "[red]x[/b]\x1b[31m"
 Steps = Callable[[Pilot[None], HistoryScreen], Awaitable[None]]
@@ -338,3 +340,11 @@ def test_a_trial_s_id_keeps_its_end_where_it_is_cut() -> None:
     assert fit("20261126-163952-757few", 14) == "…163952-757few"
     assert fit("20261126-163952 and more", 14) == "20261126-1639…"
     assert [fit("20261126-163952-757few", width) for width in (2, 1, 0)] == ["…w", "…", ""]
+
+
+def test_a_paused_trial_is_listed_as_paused_and_found_as_running(small: Settings, digits: Dataset, home: Path) -> None:
+    list(train(small, digits, home=home))
+    (listed,) = list_trials(home)
+    (row,) = build_rows([replace(listed, status="running", is_paused=True)]).values()
+    assert "paused" in row.row.cells and "running" not in row.row.cells
+    assert "status:paused" in row.row.search and "status:running" in row.row.search

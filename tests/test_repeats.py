@@ -111,6 +111,28 @@ def test_only_trials_that_chose_by_the_test_set_count() -> None:
         assert selection_of(trials, key) is None
 
 
+def test_what_is_the_same_trial_again_counts_once() -> None:
+    last = {"epoch": 4, "train_cost": 1.0, "test_cost": 2.0, "test_accuracy": 0.5}
+    trials = [
+        listed(1, 0.5),
+        listed(2, 0.6, seed=1),  # on another device, or with fewer epochs so far
+        listed(3, 0.5, last=last),
+        listed(4, 0.5, last=last, repeats="20260101-000000-03aaaa"),  # an imported copy of a branch
+        listed(5, 0.5, last={**last, "test_cost": 2.0000001}),
+        listed(6, 0.5, last={**last, "test_cost": [2.0], "train_cost": 9.0}),
+    ]
+    counts = []
+    for end in range(1, len(trials) + 1):
+        found = selection_of(trials[:end], "f")
+        assert found is not None
+        counts.append(found.count)
+    assert counts == [1, 1, 2, 2, 3, 4]
+    best = selection_of(trials[:3], "f")
+    assert best is not None
+    error = np.sqrt(0.6 * 0.4 / 10_000)
+    assert best.optimism_points == pytest.approx(100 * stats.norm.ppf(1.625 / 2.25) * error)
+
+
 def test_an_accuracy_of_all_images_is_not_without_error() -> None:
     found = selection_of([listed(1, 1.0), listed(2, 1.0)], "f")
     assert found is not None

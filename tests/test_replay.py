@@ -131,6 +131,15 @@ def test_of_several_replays_the_longest_counts(home: Path, digits: Dataset) -> N
     assert replayed(listed, one, source="cifar10")[0].trial is None
 
 
+def test_the_table_knows_a_folder_by_its_long_path(home: Path, digits: Dataset) -> None:
+    one, folder = [preset("trial-9")], f"/{'a long way' * 30}/images"
+    list(replay(one, digits, home=home, changes={**SMALL, "data.source": folder}))
+    (listed,) = list_trials(home)
+    assert listed.summary["source"] != folder
+    assert replayed([listed], one, source=folder)[0].trial == listed.trial
+    assert replayed([listed], one, source=f"{folder}/other")[0].trial is None
+
+
 def test_the_command_trains_goes_on_and_prints_the_table(trialbook: Trialbook, home: Path) -> None:
     assert trialbook("replay", "--table").lines == ["nothing is replayed yet; `trialbook replay` begins"]
     ran = trialbook("replay", "trial-9", "trial-10", "--epochs", "1", "--data", "digits")

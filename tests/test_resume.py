@@ -261,7 +261,7 @@ def test_files_that_do_not_belong_together_are_refused(small: Settings, digits: 
     refused("is not the one that its checkpoint was made with", history__jsonl=lines[0])
     refused("is not the one that its checkpoint was made with", history__jsonl=lines[1] + lines[0])
     refused("predictions lacks an epoch", predictions=whole["predictions"][:-1])
-    refused("No such file", checkpoint__safetensors=None)
+    refused("has no checkpoint of its last epoch", checkpoint__safetensors=None)
     for at in range(0, len(whole["checkpoint.safetensors"]), 997):
         damaged = bytearray(whole["checkpoint.safetensors"])
         damaged[at] ^= 255

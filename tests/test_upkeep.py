@@ -34,12 +34,12 @@ def trained(settings: Settings, digits: Dataset, home: Path, **about: str) -> Tr
 def test_each_word_about_a_trial_is_changed_by_itself(quick: Settings, digits: Dataset, home: Path) -> None:
     trial = trained(quick, digits, home, name="first", note="to see")
     assert edit_about(trial, name="  renamed ") == About("renamed", "to see")
-    assert edit_about(trial, tags=["wide", "b", "wide", " "], starred=True) == About(
+    assert edit_about(trial, add_tags=["wide", "b", "wide"], starred=True) == About(
         "renamed", "to see", ("wide", "b"), True
     )
     assert edit_about(trial, note="") == About("renamed", "", ("wide", "b"), True)
     assert edit_about(trial) == trial.about() == About("renamed", "", ("wide", "b"), True)
-    assert edit_about(trial, tags=(), starred=False) == trial.about() == About("renamed")
+    assert edit_about(trial, remove_tags=("b", "wide"), starred=False) == trial.about() == About("renamed")
     assert trial.predictions(1).shape == (360,)
     assert find_trial(home, "renamed") == trial
 
@@ -58,13 +58,14 @@ def test_two_who_edit_at_once_lose_nothing(quick: Settings, digits: Dataset, hom
     trial = trained(quick, digits, home)
     for _ in range(20):
         write_about(trial, About())
-        edits = [{"name": "n"}, {"note": "o"}, {"tags": ("t",)}, {"starred": True}]
+        edits = [{"name": "n"}, {"note": "o"}, {"add_tags": ("t",)}, {"add_tags": ("u",)}, {"starred": True}]
         threads = [threading.Thread(target=edit_about, args=(trial,), kwargs=edit) for edit in edits]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert trial.about() == About("n", "o", ("t",), True)
+        about = trial.about()
+        assert (about.name, about.note, set(about.tags), about.starred) == ("n", "o", {"t", "u"}, True)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +73,10 @@ def test_two_who_edit_at_once_lose_nothing(quick: Settings, digits: Dataset, hom
     [
         ({"name": "x" * 201}, "the name x+…x+ has 201 characters; 200 are allowed"),
         ({"note": "x" * 10_001}, "the note .* has 10,001 characters; 10,000 are allowed"),
-        ({"tags": ["x" * 51]}, "the tag .* has 51 characters; 50 are allowed"),
-        ({"tags": [str(number) for number in range(51)]}, "51 tags are too many"),
+        ({"add_tags": ["x" * 51]}, "the tag .* has 51 characters; 50 are allowed"),
+        ({"add_tags": [str(number) for number in range(51)]}, "51 tags are too many"),
+        *(({"add_tags": [tag]}, "a tag is one word .* is not") for tag in ("", " ", "a b", "a,", "a\n", " a")),
+        ({"name": " last"}, 'a trial cannot be named "last", which means the newest one'),
     ],
 )
 def test_what_no_list_could_show_is_refused(
@@ -134,6 +137,9 @@ def test_a_trial_that_is_trained_is_not_deleted(small: Settings, digits: Dataset
     with pytest.raises(TrialError, match="another machine may be training it"):
         delete_trial(home, started.trial)
     path.write_text(json.dumps({**ran_on, "process": {**ran_on["process"], "started": 1.0}}))
+    with pytest.raises(TrialError, match="it is being trained; stop it first or wait for its end"):
+        delete_trial(home, started.trial)  # its process cannot be seen, but holds its lock
+    (started.trial.directory / "lock").unlink()
     assert delete_trial(home, started.trial).is_dir()  # its process has died
     *_, finished = events
     assert isinstance(finished, Finished)

@@ -13,9 +13,10 @@ from scipy import stats
 from core.cli import output
 from core.control import Control
 from core.data.dataset import Dataset
-from core.errors import SettingsError
-from core.events import EpochFinished, Finished
+from core.errors import SettingsError, TrialError
+from core.events import EpochFinished, Finished, Paused
 from core.series import train_series
+from core.session import train
 from core.settings import Settings, change_settings
 from core.trials import upkeep
 from core.trials.conclusion import conclusion_of
@@ -42,7 +43,7 @@ def test_a_series_trains_one_trial_per_seed(small: Settings, digits: Dataset, ho
     assert found.repeats.trials == tuple(event.trial for event in ended)  # the parent's seed was trained again since
     assert found.settings is None  # the parent has the same settings
     assert found.selection is not None
-    assert found.selection.count == 4
+    assert found.selection.count == 3  # the seed that was trained again is the same trial
 
 
 def test_whoever_stops_a_training_stops_the_series(small: Settings, digits: Dataset, home: Path) -> None:
@@ -142,10 +143,33 @@ def test_edit_changes_what_is_said_and_nothing_else(trialbook: Trialbook, home: 
         (("edit", "new"), 2, "nothing to change"),
         (("edit", "nope", "--star"), 1, "there is no trial nope"),
         (("edit", "new", "--tag", "x" * 99), 1, "has 99 characters; 50 are allowed"),
+        (("edit", "new", "--tag", ""), 1, 'a tag is one word without blanks and commas, but "" is not'),
+        (("edit", "new", "--tag", "c", "--tag", "a b"), 1, 'but "a b" is not'),
+        (("edit", "new", "--name", "last"), 1, 'a trial cannot be named "last"'),
     ):
         ran = trialbook(*arguments)
         assert (ran.status, len(ran.complaints)) == (status, 1)
         assert message in ran.err
+
+
+def test_a_trial_is_trained_only_under_a_name_that_edit_takes(
+    trialbook: Trialbook, small: Settings, digits: Dataset, home: Path
+) -> None:
+    for arguments in ((), ("--seeds", "2")):
+        ran = trialbook("train", *QUICK, *arguments, "--name", "x" * 201)
+        assert (ran.status, len(ran.complaints)) == (1, 1)
+        assert "characters; 200 are allowed" in ran.err
+    assert "cannot be named" in trialbook("train", *QUICK, "--name", "last").err
+    with pytest.raises(TrialError, match="a tag is one word"):
+        next(train(small, digits, home=home, tags=("a b",)))
+    with pytest.raises(TrialError, match="has 201 characters"):  # which only the seed makes too long
+        next(train_series(small, digits, 2, home=home, name="x" * 194))
+    assert not home.exists()
+    assert trialbook("train", *QUICK, "--name", " padded ").status == 0
+    ran = trialbook("train", "--from", "padded", "--branch", "last", "--epochs", "2", "--note", "x" * 10_001)
+    assert (ran.status, len(ran.complaints)) == (1, 1)
+    (listed,) = list_trials(home)
+    assert listed.about == About("padded")
 
 
 def test_delete_restore_and_empty(trialbook: Trialbook, home: Path) -> None:
@@ -256,3 +280,20 @@ assert not heavy, heavy
 """
     )
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_paused_training_is_told_as_such(trialbook: Trialbook, small: Settings, digits: Dataset, home: Path) -> None:
+    control = Control()
+    events = train(small, digits, home=home, control=control)
+    next(events)
+    assert trialbook("pause", "last").out.endswith("pauses before its next step\n")
+    assert "  running  " in trialbook("trials").lines[1]
+    control.pause()  # as the lease does within a tenth of a second, in which all may be trained
+    next(event for event in events if isinstance(event, Paused))
+    assert "  paused  " in trialbook("trials").lines[1]
+    assert trialbook("trials", "--filter", "running").out == trialbook("trials", "--filter", "paused").out
+    assert "status    paused" in trialbook("show", "last").lines
+    assert trialbook("show", "last", "--json").json()["result"]["status"] == "running"  # as those who ask it expect
+    assert "is paused already; `trialbook resume` lets it go on" in trialbook("pause", "last").out
+    events.close()
+    assert "  stopped  " in trialbook("trials").lines[1]

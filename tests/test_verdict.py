@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from core.comparison import disagreements
 from core.data.dataset import Dataset
+from core.errors import TrialError
 from core.events import Finished
 from core.session import train
 from core.settings import Settings, change_settings
 from core.verdict import Verdict, mcnemar, trial_verdict, verdict_on
+from tests.conftest import Ran
 
 
 @given(st.integers(0, 3000), st.integers(0, 3000))
@@ -55,6 +60,27 @@ def test_a_trial_is_compared_with_its_parent_at_the_end(small: Settings, digits:
     assert Verdict(**summary["verdict"]) == second.verdict == trial_verdict(first.trial, second.trial)
     assert summary["changes"] == "learning rate: 0.001 -> 0.01; epochs: 2 -> 6"
     assert first.trial.summary()["changes"] == ""
+
+
+@pytest.mark.parametrize("images", [359, 1, "360", None])
+def test_another_number_of_test_images_is_another_test_set(
+    images: object, small: Settings, digits: Dataset, home: Path, trialbook: Callable[..., Ran]
+) -> None:
+    *_, first = train(small, digits, home=home)
+    assert isinstance(first, Finished)
+    path = first.trial.directory / "ran_on.json"
+    ran_on = json.loads(path.read_text())
+    ran_on["data"]["test_images"] = images
+    path.write_text(json.dumps(ran_on))
+    *_, second = train(small, digits, home=home, parent=first.trial.id)
+    assert isinstance(second, Finished)
+    assert second.verdict is None
+    assert trial_verdict(first.trial, second.trial) is None
+    ran = trialbook("compare", first.trial.id, second.trial.id)
+    assert "unexpected" not in ran.err and len(ran.complaints) <= 1
+    assert ("were not tested on the same images" in ran.out + ran.err) == isinstance(images, int)
+    with pytest.raises(TrialError, match="same images|does not tell"):
+        disagreements(first.trial, second.trial)
 
 
 def test_repeats_have_one_key_and_other_settings_another(small: Settings, digits: Dataset, home: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from textual.content import Content
 
@@ -67,17 +67,16 @@ class Trainings:
         """
         from tui.screens.leave import BranchDialog  # noqa: PLC0415 - as all screens: when it is opened
 
-        summary = self._parent_summary()
-        last, best = ((summary.get(which) or {}).get("epoch") for which in ("last", "best"))
-        if not (isinstance(last, int) and isinstance(best, int)):
-            self._app.tell("Only what begins from a saved trial with complete epochs can branch off it.", "error")
+        epochs = self._epochs_of_parent()
+        if not epochs:
+            self._app.tell("Only what begins from a saved trial with a checkpoint can branch off it.", "error")
             return
 
         def answered(at: Literal["last", "best"] | None) -> None:
             if at is not None:
-                self._branch_at(at, last if at == "last" else best, data_problem)
+                self._branch_at(at, epochs[at], data_problem)
 
-        self._app.push_screen(BranchDialog(last, best), answered)
+        self._app.push_screen(BranchDialog(epochs), answered)
 
     def _branch_at(self, at: Literal["last", "best"], epoch: int, data_problem: str) -> None:
         """Branch off an epoch; ask for more epochs where the draft has no more than are there already."""
@@ -94,15 +93,24 @@ class Trainings:
 
         self._app.push_screen(EpochsDialog(epoch), answered)
 
-    def _parent_summary(self) -> dict[str, Any]:
-        """Return the summary of the saved trial that the draft begins from; {} where there is none."""
+    def _epochs_of_parent(self) -> dict[str, int]:
+        """Return the last and the best epoch of the trial that the draft begins from, if they have a checkpoint."""
         from core.trials.lineage import parent_trial  # noqa: PLC0415 - the first screen needs it not
 
         parent = parent_trial(self._app.home, self._app.edits.draft.parent)
+        if parent is None:
+            return {}
         try:
-            return {} if parent is None else parent.summary()
+            summary = parent.summary()
         except TrialbookError:
             return {}
+        found: dict[str, int] = {}
+        for which in ("last", "best"):
+            figures = summary.get(which)
+            epoch = figures.get("epoch") if isinstance(figures, dict) else None
+            if isinstance(epoch, int) and parent.checkpoint(which == "best").is_file():
+                found[which] = epoch
+        return found
 
     def _parent_of_draft(self) -> Trial | None:
         """Return the saved trial that the draft begins from; tell why there is none."""

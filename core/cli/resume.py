@@ -88,7 +88,7 @@ def _resume_elsewhere(trial: Trial, epochs: int | None) -> None:
 @click.pass_obj
 def pause(home: Path, text: str) -> None:
     """Let the process that trains a trial pause; `trialbook resume` lets it go on."""
-    _ask(home, text, "pause", "pauses before its next step")
+    _ask(home, text, "pause", "pauses before its next step", "is paused already; `trialbook resume` lets it go on")
 
 
 @click.command()
@@ -103,10 +103,10 @@ def stop(home: Path, text: str, now: bool) -> None:
         _ask(home, text, "finish", "stops after the epoch in progress")
 
 
-def _ask(home: Path, text: str, request: Request, told: str) -> None:
+def _ask(home: Path, text: str, request: Request, told: str, told_paused: str = "") -> None:
     trial = find_trial(home, text)
-    status = listed_trial(trial).status
-    if status != "running":
-        raise TrialError(f"{trial.id} is not being trained: it is {status}")
-    ask(trial, request)
-    say(f"{trial.id} {told}")
+    listed = listed_trial(trial)
+    if listed.status != "running":
+        raise TrialError(f"{trial.id} is not being trained: it is {listed.status}")
+    ask(trial, request)  # also where it is paused: somebody may just have let it go on
+    say(f"{trial.id} {(listed.is_paused and told_paused) or told}")

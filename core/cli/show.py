@@ -88,6 +88,7 @@ def _show_epoch(film: Film, epoch: int, as_json: bool) -> None:
 def _show_result(listed: Listed, lineage: list[str]) -> None:
     result = result_of(listed)
     result["tags"] = ", ".join(listed.about.tags)
+    result["status"] = listed.shown
     result["starred"] = "yes" if listed.about.starred else ""
     for name in ("id", "name", "note", "tags", "starred", "status", "reason", "created"):
         if result.get(name):

@@ -66,7 +66,7 @@ def trials(home: Path, *, words: str, as_json: bool) -> None:
 def _has_all(listed: Listed, words: str) -> bool:
     about, summary = listed.about, listed.summary
     star = ("starred",) if about.starred else ()
-    texts = (listed.trial.id, listed.status, about.name, about.note, *about.tags, *star)
+    texts = (listed.trial.id, listed.status, listed.shown, about.name, about.note, *about.tags, *star)
     everything = "\n".join((*texts, *(str(summary.get(name) or "") for name in _SEARCHED))).casefold()
     return all(word in everything for word in words.casefold().split())
 
@@ -94,7 +94,7 @@ def _words(listed: Listed) -> str:
 _COLUMNS: tuple[tuple[str, int, Callable[[Listed], Any]], ...] = (
     ("", 0, lambda one: cell("*" if one.about.starred else "")),
     ("=trial", 0, lambda one: cell(one.trial.id)),
-    ("status", 0, lambda one: cell(one.status, "green" if one.status == "running" else "")),
+    ("status", 0, lambda one: cell(one.shown, "green" if one.shown == "running" else "")),
     (">epoch", 0, lambda one: cell(f"{_figure(one, 'last', 'epoch') or 0:.0f}/{one.summary.get('epochs', '-')}")),
     (">accuracy", 0, lambda one: cell(percent(last_accuracy(one)))),
     (">best", 96, lambda one: cell(percent(_figure(one, "best", "test_accuracy")))),

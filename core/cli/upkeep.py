@@ -16,7 +16,7 @@ from core.trials.trial import Trial
 @click.argument("text", metavar="TRIAL")
 @click.option("--name", metavar="NAME", help='Its new name; "" for none.')
 @click.option("--note", metavar="TEXT", help='Its new note; "" for none.')
-@click.option("--tag", "tags", multiple=True, metavar="T", help="A tag to add; may be given several times.")
+@click.option("--tag", "tags", multiple=True, metavar="T", help="A tag to add, one word; may be given several times.")
 @click.option("--untag", "untags", multiple=True, metavar="T", help="A tag to take away.")
 @click.option("--star/--no-star", "starred", default=None, help="Mark it as one to remember, or not.")
 @click.pass_obj
@@ -36,8 +36,7 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per option
     if name is None and note is None and starred is None and not tags and not untags:
         raise click.UsageError("nothing to change: give --name, --note, --tag, --untag or --star")
     trial = find_trial(home, text)
-    kept = [tag for tag in (*trial.about().tags, *tags) if tag not in untags]
-    about = upkeep.edit_about(trial, name=name, note=note, tags=kept if tags or untags else None, starred=starred)
+    about = upkeep.edit_about(trial, name=name, note=note, add_tags=tags, remove_tags=untags, starred=starred)
     for label, value in (
         ("trial", trial.id),
         ("name", about.name),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core.trials.store import Listed, last_accuracy
 
@@ -20,7 +21,7 @@ class Selection:
     """How often a test set was used to choose.
 
     Attributes:
-        count: Trials without a validation split that were tested on it.
+        count: Different trials without a validation split that were tested on it.
         images: Test images.
         optimism_points: An upper bound of the percentage points by which the best trial's accuracy is expected to be
             too high.
@@ -45,7 +46,9 @@ def selection_of(listed: Sequence[Listed], fingerprint: object) -> Selection | N
 
     The optimism is at most E[max of N standard normal numbers] * sqrt(p (1 - p) / n): p is the best accuracy of the N
     trials' last epochs and n the number of test images. The expectation is that of Blom (1958), "Statistical estimates
-    and transformed beta-variables": the normal quantile of (N - 0.375) / (N + 0.25).
+    and transformed beta-variables": the normal quantile of (N - 0.375) / (N + 0.25). What is the same trial again, with
+    equal settings and seed, or with the same last epoch in every digit, as an imported copy has it, counts once: there
+    is nothing to choose between them.
 
     Args:
         listed: All trials.
@@ -56,16 +59,31 @@ def selection_of(listed: Sequence[Listed], fingerprint: object) -> Selection | N
     """
     if not isinstance(fingerprint, str) or not fingerprint:
         return None
-    accuracies, images = [], 0
+    accuracies, images, count, known = list[float](), 0, 0, set[tuple[object, ...]]()
     for each in listed:
         summary, accuracy = each.summary, last_accuracy(each)
         same = summary.get("fingerprint") == fingerprint and summary.get("best_by") == "test cost"
         if same and accuracy is not None and isinstance(summary.get("test_images"), int):
             accuracies.append(accuracy)
+            marks = _marks(summary)
+            count += known.isdisjoint(marks)
+            known |= marks
             images = max(1, summary["test_images"])
     if not accuracies:
         return None
-    return Selection(len(accuracies), images, 100 * _optimism(len(accuracies), max(accuracies), images))
+    return Selection(count, images, 100 * _optimism(count, max(accuracies), images))
+
+
+def _marks(summary: Mapping[str, Any]) -> set[tuple[object, ...]]:
+    """Return what tells that two trials on the same images are one: any of this is equal then."""
+    key, seed, last = summary.get("repeats"), summary.get("seed"), summary["last"]
+    figures = tuple(last.get(name) for name in ("epoch", "train_cost", "test_cost", "test_accuracy"))
+    marks = set[tuple[object, ...]]()
+    if isinstance(key, str) and isinstance(seed, int):
+        marks.add((key, seed))
+    if all(isinstance(figure, int | float) for figure in figures):
+        marks.add(figures)
+    return marks
 
 
 def _optimism(count: int, accuracy: float, images: int) -> float:

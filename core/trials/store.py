@@ -27,6 +27,7 @@ _ID = re.compile(ID_PATTERN, re.ASCII)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _RANDOM_LETTERS = 4
 _NEW = ".new-"  # before the id of a trial that is just being made
+LAST = "last"  # means the newest trial, so that no trial may have it as its name
 IMPORT = ".import-"  # begins the name of a directory that a trial is imported to
 _ABANDONED = 3600.0  # seconds after which nobody is still making a trial that nobody holds
 
@@ -40,12 +41,19 @@ class Listed:
         about: Its name and note.
         summary: What its `summary.json` holds; {} if that is damaged.
         status: "running", "finished", "stopped", "failed", "interrupted" (its process has died) or "damaged".
+        is_paused: Whether it runs, but waits until somebody lets it go on.
     """
 
     trial: Trial
     about: About
     summary: dict[str, Any]
     status: str
+    is_paused: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The status as people read it: a trial that runs but waits is "paused"."""
+        return "paused" if self.status == "running" and self.is_paused else self.status
 
 
 def new_directory(home: Path, wanted: str = "") -> Path:
@@ -150,7 +158,7 @@ def find_trial(home: Path, text: str) -> Trial:
     if is_id(text) and (home / DIRECTORY / text).is_dir():
         return Trial(home / DIRECTORY / text)
     trials = _trials(home)
-    if text == "last" and trials:
+    if text == LAST and trials:
         return trials[-1]
     shown = printable(text, 80)
     if os.path.isfile(Path(text) / SETTINGS):  # unlike Path.is_file, never raises
@@ -198,7 +206,9 @@ def listed_trial(trial: Trial) -> Listed:
         summary = trial.summary()
     except TrialbookError:
         return Listed(trial, trial.about(), {}, "damaged")
-    return Listed(trial, trial.about(), summary, _status(trial, summary))
+    status = _status(trial, summary)
+    is_paused = status == "running" and trial.live().get("event") == "paused"
+    return Listed(trial, trial.about(), summary, status, is_paused)
 
 
 def last_accuracy(listed: Listed) -> float | None:
@@ -219,7 +229,9 @@ def _status(trial: Trial, summary: dict[str, Any]) -> str:
     except TrialError:
         return status if not (trial.directory / RAN_ON).exists() else "damaged"
     alive = is_alive(process) if isinstance(process, dict) else False
-    # a process that lives may have given the trial up, where it could not even write how it ended
-    if alive is False or (alive and is_leased(trial.directory) is False):
-        return "interrupted"
-    return status
+    if alive is None:
+        return status
+    # where there are locks, the lock knows better: a process that lives may have given the trial up, where it could not
+    # even write how it ended; one that seems dead may live in a container, whose processes have numbers of their own
+    leased = is_leased(trial.directory)
+    return status if leased or (leased is None and alive) else "interrupted"

@@ -21,7 +21,7 @@ from core.trials.beginning import Done
 from core.trials.checkpoint import read_checkpoint
 from core.trials.contents import answers_size, shape_of
 from core.trials.history import MAX_BYTES, parse_history
-from core.trials.trial import BEST_CHECKPOINT, CHECKPOINT, HISTORY, PREDICTIONS, TEST_LABELS, Trial
+from core.trials.trial import HISTORY, PREDICTIONS, TEST_LABELS, Trial
 
 _SMALL = 1_000_000  # bytes of a state besides its large tensors: counts of steps and batches
 
@@ -55,8 +55,8 @@ def read_stored(trial: Trial, best: bool = False) -> Stored:
         best: Whether to go on after its best epoch instead of its last.
 
     Raises:
-        TrialError: There is no such checkpoint, or a file cannot be read.
-        StateError: The files do not belong together.
+        TrialError: A file cannot be read.
+        StateError: There is no such checkpoint, or the files do not belong together.
         SettingsError: The trial's settings are wrong.
     """
     settings, ran_on = trial.settings(), trial.ran_on()
@@ -65,9 +65,13 @@ def read_stored(trial: Trial, best: bool = False) -> Stored:
     except UnsoundError as error:
         raise StateError(f"cannot go on with {trial.id}: {error}") from error
     labels = read_bytes(trial.directory / TEST_LABELS, LIMITS[TEST_LABELS])
-    path = trial.directory / (BEST_CHECKPOINT if best else CHECKPOINT)
-    lines = _content(trial, HISTORY, MAX_BYTES)
-    if not path.exists() and not best and lines.count(b"\n") <= 1:  # ended before its first epoch counted
+    path = trial.checkpoint(best)
+    if not path.exists():
+        if best or not _ended_before_an_epoch(trial):
+            raise StateError(
+                f"cannot go on with {trial.id}: it has no checkpoint of its {'best' if best else 'last'} epoch; "
+                f"`trialbook train --from {trial.id}` begins a new trial from its settings"
+            )
         return Stored(settings, ran_on, labels, (), Done(b"", b""), {})
     memory = size_of(settings, shape).memory
     limit = memory.weights + memory.averaged + memory.optimizer + _SMALL
@@ -78,7 +82,8 @@ def read_stored(trial: Trial, best: bool = False) -> Stored:
             f"{available / 1e9:,.1f} GB are available"
         )
     checkpoint = read_checkpoint(path, limit)
-    lines = lines[: checkpoint.history_bytes]
+    # read after the checkpoint: whoever trains the trial writes an epoch's line before
+    lines = _content(trial, HISTORY, MAX_BYTES)[: checkpoint.history_bytes]
     history, problems = parse_history(lines, HISTORY)
     if len(lines) != checkpoint.history_bytes or zlib.crc32(lines) != checkpoint.history_crc32 or problems:
         raise StateError(
@@ -91,6 +96,12 @@ def read_stored(trial: Trial, best: bool = False) -> Stored:
     if len(answers) < size:
         raise StateError(f"cannot go on with {trial.id}: {PREDICTIONS} lacks an epoch")
     return Stored(settings, ran_on, labels, tuple(history), Done(lines, answers), checkpoint.state)
+
+
+def _ended_before_an_epoch(trial: Trial) -> bool:
+    """Return whether a trial without a checkpoint never had one; an imported trial has epochs, but none either."""
+    # of a first epoch that did not count there may be the line, but not yet the summary
+    return trial.summary().get("last") is None and _content(trial, HISTORY, MAX_BYTES).count(b"\n") <= 1
 
 
 def _content(trial: Trial, name: str, limit: int) -> bytes:

@@ -85,6 +85,10 @@ class Trial:
         """Return the file of the last epoch's weights, or of the best epoch's."""
         return self.directory / (BEST_WEIGHTS if best else LAST_WEIGHTS)
 
+    def checkpoint(self, best: bool = False) -> Path:
+        """Return the file that a training goes on with after the last epoch, or after the best."""
+        return self.directory / (BEST_CHECKPOINT if best else CHECKPOINT)
+
     def settings(self) -> Settings:
         """Read the settings.
 

@@ -17,7 +17,7 @@ from core.errors import TrialError
 from core.files import cannot_write, replace_text
 from core.process import is_alive
 from core.text import printable
-from core.trials.store import DIRECTORY, ID_PATTERN, listed_trial, meant_by
+from core.trials.store import DIRECTORY, ID_PATTERN, LAST, listed_trial, meant_by
 from core.trials.trial import ABOUT, About, Trial
 
 TRASH = ".trash"
@@ -38,12 +38,13 @@ def write_about(trial: Trial, about: About) -> None:
     replace_text(trial.directory / ABOUT, json.dumps(dataclasses.asdict(about), indent=1) + "\n")
 
 
-def edit_about(
+def edit_about(  # noqa: PLR0913 - one argument for each thing that may be said
     trial: Trial,
     *,
     name: str | None = None,
     note: str | None = None,
-    tags: Sequence[str] | None = None,
+    add_tags: Sequence[str] = (),
+    remove_tags: Sequence[str] = (),
     starred: bool | None = None,
 ) -> About:
     """Change what people say about a trial, at any time, also while it is trained or edited elsewhere.
@@ -52,21 +53,49 @@ def edit_about(
         trial: The trial.
         name: Its new name; None, here as below: what it has stays.
         note: Its new note.
-        tags: All its tags from now on.
+        add_tags: The tags that it gets.
+        remove_tags: The tags that it loses, also of those.
         starred: Whether it is one to remember.
 
     Returns:
         What is said about it now.
 
     Raises:
-        TrialError: Something is too long, or the file cannot be written; nothing is changed.
+        TrialError: Something is too long, no name or no tag, or the file cannot be written; nothing is changed.
     """
-    changes = {"name": name, "note": note, "tags": None if tags is None else tuple(tags), "starred": starred}
+    _check_words(name or "", add_tags)
+    changes = {"name": name, "note": note, "starred": starred}
     with _alone(trial):
+        before = trial.about()
+        tags = tuple(tag for tag in (*before.tags, *add_tags) if tag not in remove_tags)
         given = {field: value for field, value in changes.items() if value is not None}
-        about = checked_about(dataclasses.replace(trial.about(), **given))  # type: ignore[arg-type]
+        about = checked_about(dataclasses.replace(before, tags=tags, **given))  # type: ignore[arg-type]
         write_about(trial, about)
     return about
+
+
+def new_about(name: str, note: str = "", tags: Sequence[str] = ()) -> About:
+    """Return what is said about a trial that is to be trained.
+
+    Raises:
+        TrialError: Something is too long, no name or no tag.
+    """
+    _check_words(name, tags)
+    return checked_about(About(name, note, tuple(tags)))
+
+
+def tags_in(text: str) -> tuple[str, ...]:
+    """Return the tags that a text names, with blanks or commas between them, each once."""
+    return tuple(dict.fromkeys(text.replace(",", " ").split()))
+
+
+def _check_words(name: str, tags: Sequence[str]) -> None:
+    """Raise if a trial cannot be named so from now on; what older trials are called stays as it is."""
+    if name.strip() == LAST:
+        raise TrialError(f'a trial cannot be named "{LAST}", which means the newest one; choose another name')
+    for tag in tags:
+        if tags_in(tag) != (tag,):
+            raise TrialError(f'a tag is one word without blanks and commas, but "{printable(tag, 40)}" is not')
 
 
 def checked_about(about: About) -> About:

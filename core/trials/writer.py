@@ -312,7 +312,7 @@ class TrialWriter:
         if before is None or not self._answers:
             return None
         try:
-            if images_tested_on(before) != data["fingerprint"]:
+            if images_tested_on(before) != (data["fingerprint"], data["test_images"]):
                 return None
             others = before.predictions(last_epoch(before))
         except TrialbookError:

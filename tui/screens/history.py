@@ -22,7 +22,7 @@ from tui.safe import safe
 from tui.screens.bare_file import BareFile, BareFileDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.page import Page
-from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, Said, TrashScreen
+from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, TrashScreen
 from tui.upkeep import Done, delete, edit, export, import_file, question_of, restore, weights_of
 from tui.widgets.trial_detail import Known, detail_of, known_of
 from tui.widgets.trial_list import TrialList
@@ -309,13 +309,13 @@ class HistoryScreen(Page):
         listed = self._selected()
         if listed is None:
             return
-        about, trial = listed.about, listed.trial
+        trial = listed.trial
 
-        def answered(said: Said | None) -> None:
-            if said is not None:
-                self._do(lambda: edit(trial, name=said.name, note=said.note, tags=said.tags))
+        def answered(changed: dict[str, Any] | None) -> None:
+            if changed:  # only that: the rest may be edited elsewhere meanwhile
+                self._do(lambda: edit(trial, **changed))
 
-        self.app.push_screen(AboutDialog(trial.id, Said(about.name, about.note, about.tags), field), answered)
+        self.app.push_screen(AboutDialog(trial.id, listed.about, field), answered)
 
     def action_star(self) -> None:
         """Star the selected trial, or take its star away."""

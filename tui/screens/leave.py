@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, cast
 
 from textual import on
@@ -97,10 +97,10 @@ class BranchDialog(Dialog):
 
     DEFAULT_CSS = "BranchDialog Label { width: 1fr; color: $text-muted; }"
 
-    def __init__(self, last: int, best: int) -> None:
-        """Ask, telling the numbers of the last and the best epoch."""
+    def __init__(self, epochs: Mapping[str, int]) -> None:
+        """Ask, telling the numbers of the epochs that a training can go on after: the last, the best, or both."""
         super().__init__()
-        self._epochs = {"last": last, "best": best}
+        self._epochs = epochs
 
     def compose_page(self) -> ComposeResult:
         """Compose the box."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -26,20 +25,12 @@ from tui.widgets.trial_list import Row, TrialList
 from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS, build_rows
 
 if TYPE_CHECKING:
+    from core.trials.trial import About
     from tui.app import TrialbookApp
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What people say about a trial in words."""
-
-    name: str
-    note: str
-    tags: tuple[str, ...]
-
-
 class AboutDialog(Dialog):
-    """Asks for name, note and tags of a saved trial; answers them, or None."""
+    """Asks for name, note and tags of a saved trial; answers what was changed as `edit_about` takes it, or None."""
 
     DEFAULT_CSS = """
     AboutDialog Label { color: $text-muted; }
@@ -47,7 +38,7 @@ class AboutDialog(Dialog):
     AboutDialog Input:focus { background: $primary 30%; }
     """
 
-    def __init__(self, trial_id: str, said: Said, field: str) -> None:
+    def __init__(self, trial_id: str, said: About, field: str) -> None:
         """Ask, with what is said now to begin with.
 
         Args:
@@ -68,7 +59,7 @@ class AboutDialog(Dialog):
             yield Line(self._said.name, id="about-name")
             yield Label("Note: what was intended or learnt")
             yield Line(self._said.note, id="about-note")
-            yield Label("Tags, with blanks between them")
+            yield Label("Tags, with blanks or commas between them")
             yield Line(" ".join(self._said.tags), id="about-tags")
             yield Label("Enter keeps them, Tab goes to the next, Esc changes nothing")
 
@@ -79,7 +70,26 @@ class AboutDialog(Dialog):
     @on(Input.Submitted)
     def _done(self) -> None:
         name, note, tags = (self.query_one(f"#about-{field}", Line).text for field in ("name", "note", "tags"))
-        self.dismiss(Said(name, note, tuple(tags.split())))
+        changed: dict[str, Any] = {}
+        if name != self._said.name:
+            changed["name"] = name
+        if note != self._said.note:
+            changed["note"] = note
+        if tags != " ".join(self._said.tags):
+            changed |= _changed_tags(self._said.tags, tags)
+        self.dismiss(changed)
+
+
+def _changed_tags(before: tuple[str, ...], text: str) -> dict[str, Any]:
+    """Return which tags a text adds to those before, and which it takes away."""
+    from core.trials.upkeep import tags_in  # noqa: PLC0415 - as all that only an answer needs
+
+    now = tags_in(text)
+    # by the words that the line shows: an older tag may have several, or some that no terminal shows
+    words = {tag: tags_in(printable(tag)) for tag in before}
+    removed = [tag for tag, own in words.items() if not set(own) <= set(now)]
+    kept = {word for tag, own in words.items() if tag not in removed for word in own}
+    return {"add_tags": [word for word in now if word not in kept], "remove_tags": removed}
 
 
 class AskDialog(Dialog):

@@ -83,7 +83,7 @@ def trial_lines(listed: Listed, width: int) -> list[Content]:
     verdict = verdict_from(summary.get("verdict"))
     if verdict is not None:
         lines += _group("verdict", "$text-success", [(str(verdict), "")], width)
-    figures = [("status", listed.status)]
+    figures = [("status", listed.shown)]
     for kind in ("best", "last"):
         part = figures_of(summary, best=kind == "best")
         accuracy, cost = number(part.get("test_accuracy")), number(part.get("test_cost"))

@@ -73,7 +73,7 @@ def _heading(listed: Listed) -> Content:
     if about.name:
         parts.append(safe(listed.trial.id))
     reason = text_in(summary, "reason")
-    parts.append(safe(f"{listed.status}: {reason}" if reason else listed.status, limit=120))
+    parts.append(safe(f"{listed.shown}: {reason}" if reason else listed.shown, limit=120))
     seconds = number(summary.get("seconds"))
     if seconds:
         parts.append(Content(duration(seconds)))

@@ -124,7 +124,7 @@ def _pairs(listed: Listed, parent_title: str) -> list[tuple[str, SortValue]]:
         (_NONE if parameters is None else f"{parameters:,.0f}", parameters),
         (f"{done or 0:.0f}/{number(summary.get('epochs')) or 0:.0f}", done),
         (duration(seconds), seconds),
-        (listed.status, listed.status),
+        (listed.shown, listed.shown),
         _text(about.note.strip()),
         _text(tags),
         _text(hidden),
@@ -159,7 +159,9 @@ def _search(listed: Listed, parent_title: str) -> str:
     summary, about = listed.summary, listed.about
     words = [listed.trial.id, about.name, about.note, *(f"tag:{tag}" for tag in about.tags), f"parent:{parent_title}"]
     words += [text_in(summary, key) for key in ("changes", "source", "hidden", "reason")]
-    return " ".join((*words, f"status:{listed.status}", "starred" if about.starred else "")).lower()
+    return " ".join(
+        (*words, f"status:{listed.status}", f"status:{listed.shown}", "starred" if about.starred else "")
+    ).lower()
 
 
 def started(trial_id: str) -> str:
