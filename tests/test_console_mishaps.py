@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Static
@@ -52,6 +53,28 @@ async def see_failure(console: Console, *words: str) -> str:
     await console.press("escape")
     assert console.app.screen is console.app.workbench and "✗" in console.words
     return copied
+
+
+def test_who_leaves_is_told_what_went_wrong_when_the_screen_is_closed(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(places, draft_with(DIVERGING))
+    told = []
+
+    async def steps(console: Console) -> None:
+        leave = console.app.exit
+
+        def listen(**options: Any) -> None:
+            told.append(str(options["message"]))
+            leave(**options)
+
+        monkeypatch.setattr(console.app, "exit", listen)
+        await console.press("s")
+        console.app.leaving.is_awaited = True
+        await console.until(lambda: told)
+
+    run(places, steps)
+    assert "became NaN or infinite in epoch" in told[0]
 
 
 def test_a_toast_goes_with_the_next_key_once_it_could_be_read(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
