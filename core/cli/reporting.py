@@ -22,7 +22,7 @@ from core.errors import TrialbookError, TrialError
 from core.events import EpochFinished, Event, Finished, NotSaved, Outcome, Progress, Saved, Started
 from core.settings import widths_text
 from core.size import size_of
-from core.text import one_line_json
+from core.text import counted, one_line_json
 from core.trials import repeats, selection
 from core.trials.conclusion import conclusion_of
 from core.trials.trial import Trial
@@ -185,7 +185,8 @@ def _introduce(event: Started, chosen: Chosen, shape: DataShape, seeds: Sequence
         say(f"{'trial':<9}{event.trial.id}, seed {seeds[-1]}", to=to)
         return
     built_in = " (built in; --data takes others)" if settings.data.source == "digits" else ""
-    steps = f"{training.epochs} epochs of {event.steps} steps of {training.batch_size} images"
+    images = "all images" if event.steps == 1 else counted(training.batch_size, "image")
+    steps = f"{counted(training.epochs, 'epoch')} of {counted(event.steps, 'step')} of {images}"
     for name, text in (
         ("trial", event.trial.id + (f", from {parent}" if parent else "")),
         ("data", f"{settings.data.source}{built_in}, {shape.image}, {shape.classes} classes"),
