@@ -167,7 +167,8 @@ def _one_batch(settings: Settings, data: Dataset) -> Finding:
         first, accuracy, step = cost if first is None else first, right / images, step + 1
     first = cost if first is None else first
     values = {"steps": step, "first_cost": first, "last_cost": cost, "accuracy": accuracy}
-    told = f"{counted(images, 'image')}: {accuracy:.0%} right after {counted(step, 'step')}, cost {first:.3f} -> {cost:.3f}"
+    told = f"{counted(images, 'image')}: {accuracy:.0%} right after {counted(step, 'step')}, "
+    told += f"cost {first:.3f} -> {cost:.3f}"
     if not math.isfinite(cost):
         return Finding("one batch", "problem", f"{told}: the learning rate is too high", values)
     if accuracy >= OVERFIT_ACCURACY:
@@ -176,7 +177,8 @@ def _one_batch(settings: Settings, data: Dataset) -> Finding:
         return Finding("one batch", "problem", f"the network does not learn {told}: try another learning rate", values)
     if step < OVERFIT_STEPS:
         return Finding("one batch", "ok", f"the network learns {told}; there was no time for more steps", values)
-    return Finding("one batch", "warning", f"the network is slow to learn {told}: another learning rate may help", values)
+    slow = f"the network is slow to learn {told}: another learning rate may help"
+    return Finding("one batch", "warning", slow, values)
 
 
 def _time(trainer: Trainer, data: Dataset) -> Finding:

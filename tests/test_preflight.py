@@ -48,7 +48,12 @@ def test_a_network_without_hidden_layers_is_checked_too(digits: Dataset) -> None
     ("changes", "subject", "severity", "words"),
     [
         ({"training.learning_rate": 1e-9}, "one batch", "problem", "does not learn"),
-        ({"training.learning_rate": 10.0, "training.optimizer": "sgd"}, "one batch", "warning", "slow to learn 64 images:"),
+        (
+            {"training.learning_rate": 10.0, "training.optimizer": "sgd"},
+            "one batch",
+            "warning",
+            "slow to learn 64 images:",
+        ),
         ({"training.batch_size": 5000}, "batch size", "warning", "5,000 is more than the 1,437 training images"),
         ({"model.hidden": "1000000-1000000"}, "memory", "problem", "training needs about"),
         ({"training.batch_size": 4}, "start", "problem", "a single image"),
