@@ -11,10 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from core import verdict
 from core.accuracy import accuracy_interval
 from core.cli.options import Chosen
-from core.cli.output import bar, err, out, percent, remark, say
+from core.cli.output import bar, err, out, percent, remark, say, tell
 from core.data.catalog import DataShape
 from core.diagnosis import diagnose_trial
 from core.epoch import Epoch
@@ -245,7 +244,7 @@ def _conclude(event: Finished, trial: Trial, images: int, home: Path | None, to:
         if home is not None:
             print_conclusion(home, event, to)
         for found in diagnose_trial(trial)[:1]:
-            say(str(found), to=to)
+            tell(str(found), to=to)
     except TrialbookError as error:  # other trials' files must not spoil the end of this one
         remark(str(error))
     name = trial.id if trial == event.trial else trial.directory
@@ -277,15 +276,29 @@ def _saved(event: Finished, lost: list[TrialError]) -> Trial:
 
 
 def print_conclusion(home: Path, event: Finished, to: Console = out) -> None:
-    """Print what the other trials of the home let one say of a trial, each test with the sentence that explains it."""
-    found = conclusion_of(home, event.trial)
-    if event.verdict is not None:
-        say(verdict.EXPLAINED, style="dim", to=to)
+    """Print what the other trials of the home let one say of a trial, and where that is explained."""
+    lines = conclusion_lines(home, event.trial)
+    for line in lines:
+        tell(line, to=to)
+    if lines or event.verdict is not None:
+        tell(f"`trialbook show {event.trial.id}` explains these figures", style="dim", to=to)
+
+
+def conclusion_lines(home: Path, trial: Trial, *, explained: bool = False) -> list[str]:
+    """Return what the other trials of a home let one say of a trial, if need be each test with what explains it.
+
+    Raises:
+        TrialError: The trial or the list of trials cannot be read.
+    """
+    found, lines = conclusion_of(home, trial), []
     if found.repeats is not None:
-        say(f"these settings: {found.repeats}", to=to)
+        lines.append(f"these settings: {found.repeats}")
         if found.settings is not None:
-            say(f"since the parent's {found.settings}", to=to)
-        say(repeats.EXPLAINED, style="dim", to=to)
+            lines.append(f"since the parent's {found.settings}")
+        if explained:
+            lines.append(repeats.EXPLAINED)
     if found.selection is not None:
-        say(f"{found.selection}", to=to)
-        say(selection.EXPLAINED, style="dim", to=to)
+        lines.append(str(found.selection))
+        if explained:
+            lines.append(selection.EXPLAINED)
+    return lines
