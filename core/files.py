@@ -46,6 +46,7 @@ def staged_file(path: Path, write: Callable[[IO[bytes]], object]) -> Iterator[Pa
     Raises:
         TrialError: The file cannot be written.
     """
+    refuse_directory(path)
     temporary = temporary_name(path)
     try:
         try:
@@ -60,6 +61,16 @@ def staged_file(path: Path, write: Callable[[IO[bytes]], object]) -> Iterator[Pa
         # after `put` there is nothing left to remove; where the directory is gone, neither
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def refuse_directory(path: Path) -> None:
+    """Raise where a file is to be written and there is a directory, or no name at all.
+
+    Raises:
+        TrialError: That is so.
+    """
+    if not path.name or path.is_dir():
+        raise TrialError(f"cannot write {path}: it is a directory; name a file in it")
 
 
 def temporary_name(path: Path) -> Path:

@@ -22,6 +22,7 @@ from core.inference import logits_of
 from core.model import Mlp
 from core.settings import Settings, change_settings
 from core.size import size_of
+from core.text import counted
 from core.trainer import Trainer
 
 NEAR = 0.5  # how far the first cost may be from ln(classes)
@@ -36,7 +37,7 @@ TIGHT = 0.8  # of the available memory
 _FAINT = 1e-7
 _MINUTES_FROM, _HOURS_FROM = 120, 7200  # seconds
 
-Verdict = Literal["ok", "warning", "problem"]
+Severity = Literal["ok", "warning", "problem"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,14 @@ class Finding:
     """One thing that was checked.
 
     Attributes:
-        subject: What was checked: "memory", "first cost", "gradients", "one batch", "time" or "start".
-        verdict: "problem": the training will not work; "warning": it may not.
+        subject: What was checked: "memory", "batch size", "first cost", "gradients", "one batch", "time" or "start".
+        severity: "problem": the training will not work; "warning": it may not.
         text: The finding in one plain sentence.
         values: Its numbers: bytes, costs, seconds.
     """
 
     subject: str
-    verdict: Verdict
+    severity: Severity
     text: str
     values: dict[str, float]
 
@@ -69,12 +70,12 @@ def check(settings: Settings, data: Dataset) -> list[Finding]:
     try:
         device = choose_device(settings.training)
         memory = _memory(settings, data, device)
-        if memory.verdict == "problem":
+        if memory.severity == "problem":
             return [memory]
         trainer = Trainer(settings, data)
         first = _first_batch(trainer)
-        findings = [memory, _first_cost(first, trainer.classes), _gradients(first, trainer.model)]
-        findings.append(_one_batch(settings, data))
+        findings = [memory, *_batch_size(trainer), _first_cost(first, trainer.classes)]
+        findings += [_gradients(first, trainer.model), _one_batch(settings, data)]
         findings.append(_time(trainer, data))
     except (DataError, TrainingError) as error:
         return [Finding("start", "problem", str(error), {})]
@@ -84,9 +85,18 @@ def check(settings: Settings, data: Dataset) -> list[Finding]:
 def _memory(settings: Settings, data: Dataset, device: torch.device) -> Finding:
     needed = size_of(settings, data.shape, on_gpu=device.type == "cuda").memory.total
     available = available_memory(device)
-    verdict: Verdict = "problem" if needed > available else "warning" if needed > TIGHT * available else "ok"
+    severity: Severity = "problem" if needed > available else "warning" if needed > TIGHT * available else "ok"
     text = f"training needs about {_size(needed)}; {_size(available)} are available"
-    return Finding("memory", verdict, text, {"needed_bytes": needed, "available_bytes": available})
+    return Finding("memory", severity, text, {"needed_bytes": needed, "available_bytes": available})
+
+
+def _batch_size(trainer: Trainer) -> list[Finding]:
+    """Return a warning where a batch would hold more images than there are; nothing else is worth a line."""
+    size, images = trainer.settings.training.batch_size, trainer.batches.images
+    if size <= images:
+        return []
+    text = f"{size:,} is more than the {images:,} training images: an epoch is one step with all of them"
+    return [Finding("batch size", "warning", text, {"batch_size": size, "images": images})]
 
 
 def _first_batch(trainer: Trainer) -> Backpropagated:
@@ -134,7 +144,7 @@ def _one_batch(settings: Settings, data: Dataset) -> Finding:
     plain = change_settings(
         settings,
         {
-            "model.hidden.*.dropout": 0.0,
+            **({"model.hidden.*.dropout": 0.0} if settings.model.hidden else {}),
             "training.l2_lambda": 0.0,
             "training.label_smoothing": 0.0,
             "training.ema_decay": 0.0,
@@ -157,7 +167,8 @@ def _one_batch(settings: Settings, data: Dataset) -> Finding:
         first, accuracy, step = cost if first is None else first, right / images, step + 1
     first = cost if first is None else first
     values = {"steps": step, "first_cost": first, "last_cost": cost, "accuracy": accuracy}
-    told = f"{images} images: {accuracy:.0%} right after {step} steps, cost {first:.3f} -> {cost:.3f}"
+    told = f"{counted(images, 'image')}: {accuracy:.0%} right after {counted(step, 'step')}, "
+    told += f"cost {first:.3f} -> {cost:.3f}"
     if not math.isfinite(cost):
         return Finding("one batch", "problem", f"{told}: the learning rate is too high", values)
     if accuracy >= OVERFIT_ACCURACY:
@@ -166,14 +177,16 @@ def _one_batch(settings: Settings, data: Dataset) -> Finding:
         return Finding("one batch", "problem", f"the network does not learn {told}: try another learning rate", values)
     if step < OVERFIT_STEPS:
         return Finding("one batch", "ok", f"the network learns {told}; there was no time for more steps", values)
-    return Finding("one batch", "warning", f"the network learns slowly {told}: another learning rate may help", values)
+    slow = f"the network is slow to learn {told}: another learning rate may help"
+    return Finding("one batch", "warning", slow, values)
 
 
 def _time(trainer: Trainer, data: Dataset) -> Finding:
     epoch = _epoch_on_gpu(trainer) if makes_graphs(trainer.device) else _epoch_on_cpu(trainer, data)
     epochs = trainer.settings.training.epochs
     values = {"seconds_per_epoch": epoch, "seconds": epoch * epochs}
-    return Finding("time", "ok", f"about {_span(epoch)} per epoch, {_span(epoch * epochs)} for {epochs} epochs", values)
+    text = f"about {_span(epoch)} per epoch, {_span(epoch * epochs)} for {counted(epochs, 'epoch')}"
+    return Finding("time", "ok", text, values)
 
 
 def _epoch_on_gpu(trainer: Trainer) -> float:

@@ -12,6 +12,7 @@ from core.skips import skip_layers
 FLOAT = 4  # bytes of a float32
 EVALUATION_IMAGES, EVALUATION_BYTES = 1_000, 64 * 2**20
 GPU_EVALUATION_IMAGES, GPU_EVALUATION_BYTES = 10_000, 256 * 2**20
+TAKEN = 2  # epochs that are on their way to the disk: one is written, one ends meanwhile; a slow disk has up to four
 _OPTIMIZER_STATES = {"adam": 2, "adamw": 2, "sgd": 1}
 
 
@@ -26,7 +27,8 @@ class Memory:
         optimizer: What the optimizer remembers per parameter.
         activations: All that one training batch leaves for its backward pass, and what its matrix products need.
         evaluation: Inputs and outputs of the widest layers for one chunk of test images.
-        saving: The weights once more, while they are written.
+        saving: Copies of weights and state of the epochs on their way to the disk, while the next one is trained. On a
+            CPU the files' content too, which is written and read back; on a GPU that is in the machine's own memory.
         data: All images, one byte a value, and their labels; validation images twice.
     """
 
@@ -41,16 +43,16 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """Bytes at the peak: training, evaluating and saving never happen at once."""
+        """Bytes at the peak: epochs are saved while the next one is trained or evaluated."""
         return self.of_copies(1)
 
     def of_copies(self, copies: int) -> int:
         """Return the bytes at the peak of so many copies that are trained in the same steps, on the same images.
 
-        They are evaluated and saved one after the other, but their weights are taken together into other memory once.
+        They are evaluated one after the other, but each is saved by a thread of its own.
         """
-        kept = copies * (self.weights + self.averaged + self.gradients + self.optimizer) + self.data
-        return kept + max(copies * self.activations, self.evaluation, copies * self.saving)
+        kept = copies * (self.weights + self.averaged + self.gradients + self.optimizer + self.saving) + self.data
+        return kept + max(copies * self.activations, self.evaluation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def size_of(settings: Settings, shape: DataShape, *, on_gpu: bool = False) -> Si
     Args:
         settings: The network and its training.
         shape: That of the data.
-        on_gpu: Whether it is trained on a GPU, which evaluates more images at once.
+        on_gpu: Whether it is trained on a GPU, which evaluates more images at once, and whose own memory is told.
     """
     hidden = settings.model.hidden
     widths = [shape.image.values, *(layer.width for layer in hidden), shape.classes]
@@ -84,14 +86,17 @@ def size_of(settings: Settings, shape: DataShape, *, on_gpu: bool = False) -> Si
     normalized = sum(layer.width for layer in hidden if layer.batch_norm)
     parameters = products + sum(widths[1:]) + 2 * normalized
     weights = (parameters + 2 * normalized) * FLOAT
+    averaged = weights if settings.training.ema_decay else 0
+    optimizer = parameters * FLOAT * _OPTIMIZER_STATES[settings.training.optimizer]
+    saved = 2 * weights + averaged + optimizer  # the checkpoint, and the weights once more
     memory = Memory(
         weights=weights,
-        averaged=weights if settings.training.ema_decay else 0,
+        averaged=averaged,
         gradients=parameters * FLOAT,
-        optimizer=parameters * FLOAT * _OPTIMIZER_STATES[settings.training.optimizer],
+        optimizer=optimizer,
         activations=_activation_bytes(settings, shape) + _product_bytes(settings, widths),
         evaluation=_evaluation_bytes(settings, shape, on_gpu),
-        saving=weights,
+        saving=saved * TAKEN if on_gpu else saved * (TAKEN + 1),
         data=int(shape.train_images * (1 + settings.data.validation_split) + shape.test_images)
         * (shape.image.values + 8),
     )

@@ -43,6 +43,11 @@ def shorten(text: str, limit: int) -> str:
     return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return "1 image", "1,437 images"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def strict_json(text: str | bytes) -> Any:
     """Return the value of a JSON text, which may come from anybody.
 

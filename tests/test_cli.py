@@ -221,7 +221,7 @@ def test_check_says_whether_it_can_work_and_leaves_no_trial(trialbook: Trialbook
     assert [line.split()[0] for line in good.lines] == ["ok"] * 5
     bad = trialbook("check", "--learning-rate", "1e-9", "--json")
     assert bad.status == 1
-    assert any(finding["verdict"] == "problem" for finding in bad.json()["findings"])
+    assert any(finding["severity"] == "problem" for finding in bad.json()["findings"])
     assert not home.exists()
 
 

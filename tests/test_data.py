@@ -138,7 +138,21 @@ def test_an_image_bomb_is_refused_before_it_is_decoded(folder: Path) -> None:
 def test_files_that_are_no_images_are_counted(folder: Path) -> None:
     (folder / "train/ant/notes.txt").write_text("x")
     (folder / "train/ant/.hidden.png").write_text("x")
-    assert load(folder).remarks == ("left out: 1 files whose names are not those of images",)
+    assert load(folder).remarks == ("left out: 1 file without the name of an image",)
+
+
+def test_classes_without_a_test_image_are_named(folder: Path) -> None:
+    for name in ("cat", "dog"):
+        make_image(folder / f"train/{name}/00.png", 3)
+    (folder / "test/dog").mkdir()
+    remark = "no test image is of 2 classes: cat, dog, which the test accuracy says nothing of"
+    assert load(folder).remarks == (remark,)
+    (folder / "test/cat").mkdir()
+    (folder / "test/cat/00.png").write_text("no image")
+    left_out, again = load(folder, skip_broken=True).remarks
+    assert left_out.startswith("left out: 1 of ") and again == remark
+    make_image(folder / "test/cat/00.png", 3)
+    assert load(folder).remarks == ("no test image is of the class dog, which the test accuracy says nothing of",)
 
 
 @pytest.mark.parametrize(

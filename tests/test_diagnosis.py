@@ -73,11 +73,19 @@ def test_a_healthy_history_is_called_so_in_one_line() -> None:
     (only,) = diagnose(made(*HEALTHY), of(50))
     assert only.rule == "healthy"
     assert only.suggestion is None
-    assert "the test cost is 0.401, its lowest was 0.401" in only.text
+    assert "the test cost is 0.401, its lowest, and" in only.text
     assert "the training images are classified 3.0 points better" in only.text
     assert str(only) == only.text
     (young,) = diagnose(made(*HEALTHY), of(500))
     assert young.text.startswith("healthy: no rule finds anything yet; ")
+
+
+def test_a_healthy_history_is_told_with_the_costs_that_are_recorded() -> None:
+    test = [*HEALTHY[1][:-1], 0.41]
+    test[44] = 0.39  # a single epoch, which no median shows
+    (only,) = diagnose(made(HEALTHY[0], test), of(50))
+    assert "the test cost is 0.41, its lowest was 0.39 in epoch 45, and" in only.text
+    assert only.numbers["lowest"] == 0.39
 
 
 # learning rate
@@ -127,7 +135,9 @@ def test_a_train_cost_that_ends_above_its_lowest(end: float, fires: bool) -> Non
     diagnoses = found(history, of(60))
     assert ("learning rate too high" in diagnoses) == fires
     if fires:
-        assert "the train cost has risen by 0.12 from its lowest 1 in epoch" in diagnoses["learning rate too high"].text
+        assert "the train cost has risen from its lowest 1 in epoch 30 to 1.12 (median of the last 6 epochs)" in (
+            diagnoses["learning rate too high"].text
+        )
     rising_rate = of(100, training__schedule="one-cycle")
     assert "learning rate too high" not in found(history, rising_rate)  # it may come down again
 
@@ -174,9 +184,9 @@ def test_dead_units(part: float | None, fires: bool) -> None:
     assert ("dead hidden units" in diagnoses) == fires
     if fires:
         (only,) = diagnoses.values()
-        assert (
-            only.text
-            == "dead hidden units: 26 % of the hidden units with a ReLU are activated by no image, more than 25 %"
+        assert only.text == (
+            "dead hidden units: 26 % of the hidden units with a ReLU are activated by no image "
+            "(median of the last 5 epochs); less than 5 % is usual"
         )
         assert only.suggestion is not None and only.suggestion.changes == {"model.hidden.*.activation": "leaky_relu"}
 
@@ -197,13 +207,19 @@ def test_overfitting_since_the_lowest_test_cost(rise: float, fires: bool) -> Non
     assert ("overfitting" in diagnoses) == fires
     if rise > 0.1:
         said = diagnoses["overfitting"]
-        epoch = said.numbers["epoch"]
-        assert 22 <= epoch <= 24  # a median of five
-        text = f"overfitting since epoch {epoch}: the test cost has risen by 0.12 from its lowest 1.31 "
+        text = "overfitting since epoch 24: the test cost has risen from 1.31 to 1.43 (median of the last 6 epochs) "
         assert said.text.startswith(text + "while the train cost fell by 0.0")
         assert said.numbers["rise"] == pytest.approx(0.12, abs=0.001)
         assert said.suggestion is not None and said.suggestion.changes == {"model.hidden.*.dropout": 0.1}
         assert str(said) == f"{said.text}; next: raise the dropout to 0.1"
+
+
+def test_overfitting_is_told_since_the_epoch_that_is_marked_as_the_best() -> None:
+    test = flat_then(60, 1.31, [1.31 + 0.12 * at / 30 for at in range(1, 31)] + [1.43] * 6)
+    test[20] = 1.29  # what no median shows
+    said = found(made(falling(60, 2.3, 0.9), test), of(60))["overfitting"]
+    assert said.text.startswith("overfitting since epoch 21: the test cost has risen from 1.29 to 1.43 (median of the")
+    assert said.numbers["epoch"] == 21
 
 
 def test_both_costs_rising_is_no_overfitting_and_neither_is_a_single_epoch() -> None:
@@ -370,7 +386,7 @@ def test_still_improving(fall: float, fires: bool) -> None:
     assert ("still improving" in diagnoses) == fires
     if fires:
         said = diagnoses["still improving"]
-        assert said.text == "still improving: the test cost fell by 0.017 to 1.46 within the last 6 epochs"
+        assert said.text == "still improving: the test cost (median of 6 epochs) fell by 0.017 to 1.46 in the last 6"
         assert said.suggestion is not None and said.suggestion.changes == {"training.epochs": 90}
 
 
@@ -401,6 +417,16 @@ def test_a_wide_gap(test_accuracy: float, fires: bool) -> None:
     if fires:
         assert "90.5 % of the training images" in diagnoses["wide gap"].text
         assert next_step(list(diagnoses.values())) is not None
+
+
+def test_against_a_wide_gap_a_training_ends_with_its_best_epoch() -> None:
+    test = falling(50, 2.3, 0.9)
+    test[39] = 0.89
+    history = made(falling(50, 2.3, 0.3), test, train_accuracy=0.905, test_accuracy=0.8)
+    strong = {"model.hidden.*.dropout": 0.7, "training.l2_lambda": 1e-3, "training.early_stopping_patience": 20}
+    settings = change_settings(of(100, **strong), {f"model.{part}.l2": False for part in ("hidden.*", "output")})
+    suggestion = found(history, settings)["wide gap"].suggestion
+    assert suggestion is not None and suggestion.words == "train 40 epochs instead of 100"
 
 
 # parts

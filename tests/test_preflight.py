@@ -26,7 +26,7 @@ def findings_of(digits: Dataset, **changes: object) -> dict[str, Finding]:
 
 def test_good_settings_are_found_good(digits: Dataset) -> None:
     found = findings_of(digits)
-    assert {subject: finding.verdict for subject, finding in found.items()} == {
+    assert {subject: finding.severity for subject, finding in found.items()} == {
         "memory": "ok",
         "first cost": "ok",
         "gradients": "ok",
@@ -38,11 +38,23 @@ def test_good_settings_are_found_good(digits: Dataset) -> None:
     assert found["time"].values["seconds"] == pytest.approx(20 * found["time"].values["seconds_per_epoch"])
 
 
+def test_a_network_without_hidden_layers_is_checked_too(digits: Dataset) -> None:
+    found = findings_of(digits, model__hidden="none", training__epochs=1)
+    assert {finding.severity for finding in found.values()} == {"ok"}
+    assert found["time"].text.endswith("for 1 epoch")
+
+
 @pytest.mark.parametrize(
-    ("changes", "subject", "verdict", "words"),
+    ("changes", "subject", "severity", "words"),
     [
         ({"training.learning_rate": 1e-9}, "one batch", "problem", "does not learn"),
-        ({"training.learning_rate": 10.0, "training.optimizer": "sgd"}, "one batch", "warning", "learns slowly"),
+        (
+            {"training.learning_rate": 10.0, "training.optimizer": "sgd"},
+            "one batch",
+            "warning",
+            "slow to learn 64 images:",
+        ),
+        ({"training.batch_size": 5000}, "batch size", "warning", "5,000 is more than the 1,437 training images"),
         ({"model.hidden": "1000000-1000000"}, "memory", "problem", "training needs about"),
         ({"training.batch_size": 4}, "start", "problem", "a single image"),
         ({"data.normalization": "cifar10"}, "start", "problem", "for 3 channels"),
@@ -65,10 +77,10 @@ def test_good_settings_are_found_good(digits: Dataset) -> None:
     ],
 )
 def test_bad_settings_are_found_bad(
-    digits: Dataset, changes: dict[str, object], subject: str, verdict: str, words: str
+    digits: Dataset, changes: dict[str, object], subject: str, severity: str, words: str
 ) -> None:
     found = {finding.subject: finding for finding in check(change_settings(Settings(), changes), digits)}
-    assert found[subject].verdict == verdict, found[subject]
+    assert found[subject].severity == severity, found[subject]
     assert words in found[subject].text
 
 
@@ -99,7 +111,7 @@ def test_where_steps_are_graphs_whole_epochs_are_timed(
     # what is compiled and captured once is no part of an epoch
     monkeypatch.setattr(Trainer, "prepare_steps", lambda _: time.sleep(1.0))
     *_, found = check(settings, digits)
-    assert found.subject == "time" and found.verdict == "ok"
+    assert found.subject == "time" and found.severity == "ok"
     assert len(trained) == (2 if limit else 0)
     assert 0 < found.values["seconds_per_epoch"] < 0.9
     assert found.values["seconds"] == pytest.approx(50 * found.values["seconds_per_epoch"])
@@ -114,5 +126,5 @@ def test_a_training_that_diverges_is_timed_all_the_same(digits: Dataset, monkeyp
     with pytest.raises(DivergedError):
         list(Trainer(settings, digits).run(Control()))
     found = {finding.subject: finding for finding in check(settings, digits)}
-    assert found["one batch"].verdict == "problem"
+    assert found["one batch"].severity == "problem"
     assert found["time"].values["seconds_per_epoch"] > 0

@@ -117,7 +117,19 @@ def test_an_average_takes_as_much_as_the_weights() -> None:
     on = size_of(change_settings(Settings(), {"training.ema_decay": 0.5}), shape).memory
     assert off.averaged == 0
     assert on.averaged == on.weights == off.weights
-    assert on.total == off.total + on.averaged
+    assert on.total - on.saving == off.total - off.saving + on.averaged
+
+
+def test_saving_is_added_to_training() -> None:
+    shape = DataShape(ImageShape(3, 32, 32), 10, 50_000, 10)
+    settings = change_settings(Settings(), {"training.ema_decay": 0.5})
+    cpu, gpu = (size_of(settings, shape, on_gpu=on_gpu).memory for on_gpu in (False, True))
+    saved = cpu.weights + cpu.averaged + cpu.optimizer + cpu.weights
+    assert cpu.saving == 3 * saved  # two epochs' copies, and what is written and read back
+    assert gpu.saving == 2 * saved  # its files are made in the machine's memory
+    kept = cpu.weights + cpu.averaged + cpu.gradients + cpu.optimizer + cpu.data
+    assert cpu.total == kept + max(cpu.activations, cpu.evaluation) + cpu.saving
+    assert cpu.of_copies(3) - cpu.of_copies(2) >= cpu.saving
 
 
 def test_a_skip_keeps_one_more_value_where_no_dropout_keeps_it_anyway() -> None:
@@ -182,10 +194,13 @@ def test_a_warm_up_must_end_within_the_trial() -> None:
 
 MEASURE = """
 import sys
+import tempfile
+from pathlib import Path
 import torch
 from core.control import Control
 from core.data.dataset import Dataset, ImageSet
 from core.presets import preset
+from core.session import train
 from core.settings import change_settings
 from core.size import size_of
 from core.trainer import Trainer
@@ -197,17 +212,21 @@ def images(count):
     pixels = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8)
     return ImageSet(pixels, torch.randint(0, 10, (count,)))
 
-data = Dataset("random", tuple("abcdefghij"), images(3000), images(2000), "")
-changes = dict(pair.split("=") for pair in sys.argv[1:])
+is_saved, train_images, test_images = map(int, sys.argv[1:4])
+data = Dataset("random", tuple("abcdefghij"), images(train_images), images(test_images), "")
+changes = dict(pair.split("=") for pair in sys.argv[4:])
 settings = change_settings(preset("trial-25").settings, {"training.epochs": 1, **changes})
 linear = torch.nn.Linear(4, 4)  # what the libraries themselves take is not the trial's
 linear(torch.rand(2, 4)).sum().backward()
 torch.optim.Adam(linear.parameters(), fused=True).step()
-before = status("VmRSS")
-trainer = Trainer(settings, data)
-list(trainer.run(Control()))
 memory = size_of(settings, data.shape).memory
-print((status("VmHWM") - before) / (memory.total - memory.data))
+before = status("VmRSS")
+if is_saved:
+    with tempfile.TemporaryDirectory() as home:
+        list(train(settings, data, home=Path(home)))
+else:
+    list(Trainer(settings, data).run(Control()))
+print((status("VmHWM") - before) / (memory.total - memory.data - (0 if is_saved else memory.saving)))
 """
 
 
@@ -221,6 +240,22 @@ print((status("VmHWM") - before) / (memory.total - memory.data))
     ],
 )
 def test_the_memory_foretold_is_what_training_takes(changes: list[str]) -> None:
-    ran = run_python(MEASURE, *changes)
+    ran = run_python(MEASURE, 0, 3000, 2000, *changes)
+    assert ran.returncode == 0, ran.stderr
+    assert 0.7 < float(ran.stdout) < 1.4
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="measures the CPU's memory")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["model.hidden=2048-2048"],
+        ["model.hidden=2048-2048", "training.ema_decay=0.999"],
+        ["model.hidden=2048-2048", "training.optimizer=sgd"],
+    ],
+)
+def test_the_memory_foretold_is_what_training_takes_that_is_saved(changes: list[str]) -> None:
+    # few images, so that an epoch ends while the one before is being written
+    ran = run_python(MEASURE, 1, 256, 256, "training.epochs=6", *changes)
     assert ran.returncode == 0, ran.stderr
     assert 0.7 < float(ran.stdout) < 1.4

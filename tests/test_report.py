@@ -233,6 +233,11 @@ def test_the_curves_are_diagnosed(home: Path, digits: Dataset, small: Settings) 
     assert part.diagnosis[0] in Page(render_html(make_report(home))).words
 
 
+def test_a_verdict_that_makes_no_sense_is_worked_out_anew(home: Path, two: tuple[Trial, Trial]) -> None:
+    put(two[1], SUMMARY, verdict={"images": 360, "gained": -5, "lost": 0, "p": 0.5})
+    assert make_report(home).trials[1].verdict == trial_verdict(*two)
+
+
 def test_without_predictions_the_evaluation_says_why(home: Path, two: tuple[Trial, Trial]) -> None:
     for trial in two:
         (trial.directory / PREDICTIONS).write_bytes(b"")

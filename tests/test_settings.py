@@ -244,6 +244,15 @@ def test_widths_keep_what_layers_have_and_new_ones_take_it_from_the_last() -> No
     ("name", "value", "problem"),
     [
         ("epochs", "3", "epochs: there is no such setting; did you mean training.epochs?"),
+        ("training.lr", "1", "training.lr: there is no such setting; did you mean training.learning_rate?"),
+        ("data.epoch", "1", "data.epoch: there is no such setting; did you mean training.epochs?"),
+        ("trainingepochs", "1", "trainingepochs: there is no such setting; did you mean training.epochs?"),
+        ("training.foo", "1", "training.foo: there is no such setting; they begin with data, model, training"),
+        (
+            "model.hidden.2.dropuot",
+            "1",
+            "model.hidden.2.dropuot: there is no such setting; did you mean model.hidden.*.dropout?",
+        ),
         ("data", "3", "data: is a group of settings; name one of them, such as data.source"),
         ("model.hidden.3.dropout", "0.1", "model.hidden.3.dropout: there is no hidden layer 3; the layers are 1 to 2"),
         ("model.hidden.0.dropout", "0.1", "there is no hidden layer 0"),

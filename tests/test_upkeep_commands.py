@@ -119,8 +119,13 @@ def test_a_training_ends_with_the_verdict_against_its_parent(trialbook: Trialboo
     ran = trialbook("train", "--from", "last", "--learning-rate", "0.03")
     (line,) = [line for line in ran.lines if line.startswith("since the parent ")]
     assert re.search(r"parent [+-][\d.]+ points: \d+ images, (more than chance|not dist.*) \(McNemar p [=<]", line)
-    assert "McNemar's exact test" in ran.out
     assert "were used to choose among 2 trials" in ran.out
+    assert not any(word in ran.out for word in ("McNemar's exact test", "Of several trials"))
+    said = next(line for line in ran.lines if line.endswith("` explains these figures"))
+    explained = trialbook(*said.split("`")[1].split()[1:]).lines
+    assert any("McNemar's exact test" in line for line in explained)
+    assert any("were used to choose among 2 trials" in line for line in explained)
+    assert any(line.startswith("Of several trials") for line in explained)
     assert ran.lines[-1].startswith("Accuracy on test set : ")
     shown = trialbook("show", "last")
     assert line.removeprefix("since the parent ") in shown.out

@@ -37,6 +37,6 @@ def check(home: Path, /, *, as_json: bool, **options: Any) -> int:
         print(one_line_json({"findings": [dataclasses.asdict(finding) for finding in findings]}))  # noqa: T201
     else:
         for finding in findings:
-            word, color = _MARKS[finding.verdict]
-            say(f"{word:<8} {finding.subject:<11} {finding.text}", style=color if finding.verdict != "ok" else "")
-    return int(any(finding.verdict == "problem" for finding in findings))
+            word, color = _MARKS[finding.severity]
+            say(f"{word:<8} {finding.subject:<11} {finding.text}", style=color if finding.severity != "ok" else "")
+    return int(any(finding.severity == "problem" for finding in findings))

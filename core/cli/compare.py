@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from core.cli.output import cell, percent, print_table, remark, say, table
+from core.cli.output import cell, percent, print_table, remark, say, table, tell
 from core.comparison import Column, Comparison
 from core.comparison import compare as compare_trials
 from core.text import one_line_json
@@ -98,7 +98,7 @@ def _show_results(found: Comparison) -> None:
             ),
         )
     print_table(rows)
-    say("* the best; gap: test cost minus train cost, at the last epoch as all but the best epoch's")
+    tell("* the best; gap: test cost minus train cost, at the last epoch as all but the best epoch's")
     say("")
 
 
@@ -118,4 +118,4 @@ def _show_verdicts(found: Comparison) -> None:
         if verdict is not None:
             say(f"{second + 1} against {first + 1}: {verdict}")
     if any(verdict is not None for verdict in found.verdicts.values()):
-        say(EXPLAINED)
+        tell(EXPLAINED)

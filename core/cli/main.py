@@ -124,7 +124,7 @@ def run(arguments: list[str], console: Console | None = None) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        _complain(f"{error.format_message().rstrip('.')}; `trialbook --help` tells the usage")
+        _complain(_with_usage(error))
         return error.exit_code
     except TrialbookError as error:
         # only wrong settings are several lines: a newline in another error is part of somebody's name for something
@@ -142,6 +142,14 @@ def run(arguments: list[str], console: Console | None = None) -> int:
     except Exception as error:
         _complain(_unexpected(error))
     return 1
+
+
+def _with_usage(error: click.ClickException) -> str:
+    """Return what is wrong, and how to be told the usage of the command that was meant."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    message = error.format_message().rstrip(".")
+    asks = "" if message.endswith("?") else ";"  # "Did you mean '--from'?"
+    return f"{message}{asks} `{context.command_path if context else 'trialbook'} --help` tells the usage"
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

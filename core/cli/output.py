@@ -26,6 +26,7 @@ out = Console(highlight=False, soft_wrap=True)
 _WIDE = 110  # columns
 _UNLIMITED = 200  # columns of a table that no terminal shows
 _ID_WIDTH = 22
+_NAME_WIDTH = 10
 _WIDEST_MATRIX = 20  # classes
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -35,9 +36,26 @@ def say(text: str, *, to: Console | None = None, style: str = "") -> None:
     (to or out).print(Text(printable(text, 10_000), style=style))
 
 
+def tell(text: str, *, name: str | None = None, to: Console | None = None, style: str = "") -> None:
+    """Print a sentence that may hold foreign text: wrapped at words in a terminal, else as one line.
+
+    Args:
+        text: The sentence.
+        name: What stands in a column on the left, "" to leave that free; None: there is no such column.
+        to: Where it is printed; None: stdout.
+        style: Its style.
+    """
+    where, sentence = to or out, Text(printable(text, 10_000), style=style)
+    column = 0 if name is None else _NAME_WIDTH
+    lines = sentence.wrap(where, max(where.width - column, 1)) if where.is_terminal else [sentence]
+    for at, line in enumerate(lines):
+        line.rstrip()
+        where.print(Text.assemble(f"{name or '' if at == 0 else '':<{column}}", line))
+
+
 def remark(text: str) -> None:
-    """Print one line on stderr that a user should know but no program needs."""
-    say(text, to=err, style="yellow")
+    """Print on stderr what a user should know but no program needs."""
+    tell(text, to=err, style="yellow")
 
 
 def cell(text: object, style: str = "") -> Text:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from core.cli.options import Chosen
-from core.cli.output import cell, err, loading_progress, out, percent, print_table, remark, say, table
+from core.cli.output import cell, err, loading_progress, out, percent, print_table, remark, say, table, tell
 from core.cli.reporting import print_json, report, report_json
 from core.cli.signals import signals
 from core.control import Control
@@ -154,7 +154,7 @@ def _print_for_people(rows: Sequence[Replayed]) -> None:
         lines.add_row(*(cell(text) for text in _cells(row)))
     print_table(lines)
     for text in _footnotes(rows):
-        say(text)
+        tell(text)
 
 
 def _markdown(rows: Sequence[Replayed]) -> list[str]:

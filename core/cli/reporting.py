@@ -14,7 +14,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 from core import verdict
 from core.accuracy import accuracy_interval
 from core.cli.options import Chosen
-from core.cli.output import bar, err, out, percent, remark, say
+from core.cli.output import bar, err, out, percent, remark, say, tell
 from core.data.catalog import DataShape
 from core.diagnosis import diagnose_trial
 from core.epoch import Epoch
@@ -22,7 +22,7 @@ from core.errors import TrialbookError, TrialError
 from core.events import EpochFinished, Event, Finished, NotSaved, Outcome, Progress, Saved, Started
 from core.settings import widths_text
 from core.size import size_of
-from core.text import one_line_json
+from core.text import counted, one_line_json
 from core.trials import repeats, selection
 from core.trials.conclusion import conclusion_of
 from core.trials.trial import Trial
@@ -185,7 +185,8 @@ def _introduce(event: Started, chosen: Chosen, shape: DataShape, seeds: Sequence
         say(f"{'trial':<9}{event.trial.id}, seed {seeds[-1]}", to=to)
         return
     built_in = " (built in; --data takes others)" if settings.data.source == "digits" else ""
-    steps = f"{training.epochs} epochs of {event.steps} steps of {training.batch_size} images"
+    images = "all images" if event.steps == 1 else counted(training.batch_size, "image")
+    steps = f"{counted(training.epochs, 'epoch')} of {counted(event.steps, 'step')} of {images}"
     for name, text in (
         ("trial", event.trial.id + (f", from {parent}" if parent else "")),
         ("data", f"{settings.data.source}{built_in}, {shape.image}, {shape.classes} classes"),
@@ -244,7 +245,7 @@ def _conclude(event: Finished, trial: Trial, images: int, home: Path | None, to:
         if home is not None:
             print_conclusion(home, event, to)
         for found in diagnose_trial(trial)[:1]:
-            say(str(found), to=to)
+            tell(str(found), to=to)
     except TrialbookError as error:  # other trials' files must not spoil the end of this one
         remark(str(error))
     name = trial.id if trial == event.trial else trial.directory
@@ -276,15 +277,31 @@ def _saved(event: Finished, lost: list[TrialError]) -> Trial:
 
 
 def print_conclusion(home: Path, event: Finished, to: Console = out) -> None:
-    """Print what the other trials of the home let one say of a trial, each test with the sentence that explains it."""
-    found = conclusion_of(home, event.trial)
+    """Print what explains the verdict, and what the other trials of the home let one say of a trial."""
     if event.verdict is not None:
-        say(verdict.EXPLAINED, style="dim", to=to)
+        tell(verdict.EXPLAINED, style="dim", to=to)
+    lines = conclusion_lines(home, event.trial)
+    for line in lines:
+        tell(line, to=to)
+    if lines:
+        tell(f"`trialbook show {event.trial.id}` explains these figures", style="dim", to=to)
+
+
+def conclusion_lines(home: Path, trial: Trial, *, explained: bool = False) -> list[str]:
+    """Return what the other trials of a home let one say of a trial, if need be each test with what explains it.
+
+    Raises:
+        TrialError: The trial or the list of trials cannot be read.
+    """
+    found, lines = conclusion_of(home, trial), []
     if found.repeats is not None:
-        say(f"these settings: {found.repeats}", to=to)
+        lines.append(f"these settings: {found.repeats}")
         if found.settings is not None:
-            say(f"since the parent's {found.settings}", to=to)
-        say(repeats.EXPLAINED, style="dim", to=to)
+            lines.append(f"since the parent's {found.settings}")
+        if explained:
+            lines.append(repeats.EXPLAINED)
     if found.selection is not None:
-        say(f"{found.selection}", to=to)
-        say(selection.EXPLAINED, style="dim", to=to)
+        lines.append(str(found.selection))
+        if explained:
+            lines.append(selection.EXPLAINED)
+    return lines

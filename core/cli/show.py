@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from core.cli.output import cell, percent, print_matrix, print_table, remark, say, table
+from core.cli.output import cell, percent, print_matrix, print_table, remark, say, table, tell
+from core.cli.reporting import conclusion_lines
 from core.cli.trials import result_of
 from core.diagnosis import diagnose_trial
+from core.early_stopping import best_epoch
 from core.epoch import Epoch
+from core.errors import TrialbookError
 from core.film import Film, frame_of, read_film
 from core.settings import settings_to_toml
-from core.text import one_line_json
+from core.text import counted, one_line_json
 from core.trials.lineage import ancestors
 from core.trials.store import Listed, find_trial, listed_trial
+from core.trials.trial import Trial
 from core.verdict import EXPLAINED, verdict_from
+
+_TOLD_VERSIONS = (("torch", "PyTorch"), ("python", "Python"), ("numpy", "NumPy"), ("trialbook", "Trialbook"))
 
 
 @click.command()
@@ -55,13 +63,17 @@ def show(home: Path, text: str, *, epoch: int | None, as_json: bool) -> None:
         return
     _show_result(listed, lineage)
     for number, each in enumerate(found):
-        say(f"{'' if number else 'curves':<9} {each}")
+        tell(str(each), name="" if number else "curves")
     say("")
     for line in settings_to_toml(settings).splitlines():
         if not line.startswith("#"):
             say(line)
     say("")
     _show_history(history)
+    say("")
+    for name, line in _run_lines(ran_on):
+        tell(line, name=name)
+    _show_conclusion(home, trial)
 
 
 def _parent(listed: Listed) -> str | None:
@@ -92,23 +104,23 @@ def _show_result(listed: Listed, lineage: list[str]) -> None:
     result["starred"] = "yes" if listed.about.starred else ""
     for name in ("id", "name", "note", "tags", "starred", "status", "reason", "created"):
         if result.get(name):
-            say(f"{name:<9} {result[name]}")
+            tell(str(result[name]), name=name)
     say(f"{'files':<9} {listed.trial.directory}")
     if lineage:
-        say(f"{'from':<9} {', which is from '.join(lineage)}")
+        tell(", which is from ".join(lineage), name="from")
     if result.get("changes"):
-        say(f"{'changed':<9} {result['changes']}")
+        tell(str(result["changes"]), name="changed")
     verdict = verdict_from(listed.summary.get("verdict"))
     if verdict is not None:
-        say(f"{'verdict':<9} {verdict}")
-        say(f"{'':<9} {EXPLAINED}")
+        tell(str(verdict), name="verdict")
+        tell(EXPLAINED, name="")
 
 
 def _show_history(history: list[Epoch]) -> None:
     if not history:
         say("no epoch is complete")
         return
-    best = min(history, key=lambda epoch: epoch.best_cost)
+    best = best_epoch(history)
     validated = history[0].validation_cost is not None
     extra = (">validation cost", ">validation acc.") if validated else ()
     rows = table(">epoch", ">train cost", ">test cost", *extra, ">train acc.", ">test acc.", ">learning rate", ">s", "")
@@ -127,3 +139,31 @@ def _show_history(history: list[Epoch]) -> None:
             cell("best" if epoch is best else ""),
         )
     print_table(rows)
+
+
+def _run_lines(ran_on: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return in words what a trial ran on, as far as it is recorded."""
+    parts = [str(ran_on.get("device", "?"))]
+    if parts == ["cpu"] and ran_on.get("processor"):
+        parts = [f"cpu ({ran_on['processor']})"]
+    threads, kernels, versions = (ran_on.get(name) for name in ("threads", "kernels", "versions"))
+    if isinstance(threads, int):
+        parts.append(counted(threads, "thread"))
+    if kernels:
+        parts.append(f"kernels of {kernels}")
+    known = versions if isinstance(versions, dict) else {}
+    named = [f"{label} {known[name]}" for name, label in _TOLD_VERSIONS if known.get(name)]
+    return [("ran on", ", ".join(parts)), *([("versions", ", ".join(named))] if named else [])]
+
+
+def _show_conclusion(home: Path, trial: Trial) -> None:
+    """Print what the other trials of the home let one say of a trial, with what explains it."""
+    try:
+        lines = conclusion_lines(home, trial, explained=True)
+    except TrialbookError as error:  # other trials' files must not spoil what is said of this one
+        remark(str(error))
+        return
+    if lines:
+        say("")
+    for line in lines:
+        tell(line)

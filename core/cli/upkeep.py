@@ -85,7 +85,10 @@ def list_(home: Path) -> None:
 @click.argument("trial_id", metavar="ID")
 @click.pass_obj
 def restore(home: Path, trial_id: str) -> None:
-    """Bring a trial back: by its id or the beginning or end of it, or by its name."""
+    """Bring a trial back.
+
+    ID is the trial's id or its beginning or end, or its name.
+    """
     trial = upkeep.restore_trial(home, trial_id)
     say(f"restored: {trial.id}{_named(trial)}")
 

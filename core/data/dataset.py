@@ -17,9 +17,10 @@ from core.data.catalog import KNOWN_SETS, DataShape, ImageShape
 from core.data.folder import Listing, OnProgress, broken_message, decode_folder, ignore, list_folder, make_array
 from core.errors import DataError
 from core.settings import DataSettings, parse_image_size
-from core.text import printable
+from core.text import counted, printable
 
 _COPIED_AT_ONCE = 1_000  # images
+_NAMED_CLASSES = 5
 _DIGIT_MAX = 16  # scikit-learn's digits have the values 0 to 16
 
 
@@ -50,7 +51,7 @@ class Dataset:
         train: The training images, those later kept for validation included.
         test: The test images.
         fingerprint: SHA-256 over all images, labels and class names; equal data has equal fingerprints.
-        remarks: What a user should know: images that are left out, and why.
+        remarks: What a user should know: images that are left out and why, and classes that are not tested.
         test_files: Path of every test image relative to the source folder; () for a set known by name.
     """
 
@@ -155,10 +156,20 @@ def _folder_set(settings: DataSettings, on_progress: OnProgress) -> Dataset:
     if broken:
         remarks.append(f"left out: {broken_message(listing, broken)}")
     if listing.ignored:
-        remarks.append(f"left out: {listing.ignored:,} files whose names are not those of images")
+        remarks.append(f"left out: {counted(listing.ignored, 'file')} without the name of an image")
+    untested = sorted(set(range(len(listing.classes))) - set(arrays["test_labels"].tolist()))
+    if untested:
+        remarks.append(_untested_remark([listing.classes[label] for label in untested]))
     lost = {at for at, _ in broken}
     test_files = tuple(file for at, file in enumerate(listing.files) if at >= listing.train and at not in lost)
     return _dataset(settings.source, arrays, description, tuple(remarks), test_files)
+
+
+def _untested_remark(classes: list[str]) -> str:
+    named = ", ".join(printable(name, 60) for name in classes[:_NAMED_CLASSES])
+    more = f" and {len(classes) - _NAMED_CLASSES:,} more" if len(classes) > _NAMED_CLASSES else ""
+    kind = "the class" if len(classes) == 1 else f"{len(classes):,} classes:"
+    return f"no test image is of {kind} {named}{more}, which the test accuracy says nothing of"
 
 
 def _divide(listing: Listing, broken: tuple[tuple[int, str], ...], target: Path) -> dict[str, Any]:

@@ -17,9 +17,13 @@ from core.diagnosis.series import (
     running_median,
 )
 from core.diagnosis.values import Diagnosis
+from core.early_stopping import best_epoch
 
 DEAD = 0.25
-"""Part of the hidden units that may be dead; ordinary networks end with less than a twentieth."""
+"""Part of the hidden units that may be dead."""
+
+USUALLY_DEAD = 0.05
+"""Ordinary networks end with less."""
 
 UNCHANGED = 0.10
 """A train cost that has risen by no more than this part of the test cost's rise counts as not risen."""
@@ -64,8 +68,8 @@ def dead_units(curves: Curves) -> Diagnosis | None:
     part = median(parts)
     return Diagnosis(
         "dead hidden units",
-        f"dead hidden units: {percent(part, 0)} of the hidden units with a ReLU are activated by no image, "
-        f"more than {percent(DEAD, 0)}",
+        f"dead hidden units: {percent(part, 0)} of the hidden units with a ReLU are activated by no image (median of "
+        f"{curves.last_epochs}); less than {percent(USUALLY_DEAD, 0)} is usual",
         {"dead_units": part},
         changes.against_dead_units(curves.settings),
     )
@@ -78,7 +82,8 @@ def overfitting(curves: Curves) -> Diagnosis | None:
     window, costs, fit = curves.window, curves.held_out, curves.fit
     smooth = running_median(costs)
     at = min(range(len(smooth)), key=smooth.__getitem__)
-    lowest, rise = smooth[at], median(costs[-window:]) - smooth[at]
+    level = median(costs[-window:])
+    lowest, rise = smooth[at], level - smooth[at]
     fall = running_median(fit)[at] - median(fit[-window:])
     if (
         len(costs) - 1 - at < window
@@ -87,15 +92,17 @@ def overfitting(curves: Curves) -> Diagnosis | None:
         or not is_beyond_noise(rise, costs, WINDOW)
     ):
         return None
-    epoch = curves.history[at].epoch
     then = median(held_out_accuracies(curves.history[max(at - 2, 0) : at + 3]))
-    meanwhile = f"fell by {fall:.2g}" if fall > 0 else f"stayed at {median(fit[-window:]):.2g}"
     still = "" if curves.held_out_accuracy < then else "; the accuracy has not fallen, but wrong answers grow surer"
+    # judged by medians, told of the epoch that is marked as the best: one of the last can only be lower by chance
+    since = min(range(len(costs) - window), key=costs.__getitem__)
+    epoch, lowest, end = curves.history[since].epoch, costs[since], median(fit[-window:])
+    meanwhile = f"fell by {fit[since] - end:.2g}" if fit[since] > end else f"stayed at {end:.2g}"
     return Diagnosis(
         "overfitting",
-        f"overfitting since epoch {epoch}: the {curves.held_out_name} has risen by {rise:.2g} from its lowest "
-        f"{lowest:.3g} while the train cost {meanwhile}{still}",
-        {"epoch": epoch, "lowest": lowest, "rise": rise, "fall": fall},
+        f"overfitting since epoch {epoch}: the {curves.held_out_name} has risen from {lowest:.3g} to {level:.3g} "
+        f"(median of {curves.last_epochs}) while the train cost {meanwhile}{still}",
+        {"epoch": epoch, "lowest": lowest, "rise": level - lowest, "fall": fit[since] - end},
         changes.against_overfitting(curves.settings, curves.penalty_share, epoch),
     )
 
@@ -112,7 +119,8 @@ def lambda_too_strong(curves: Curves) -> Diagnosis | None:
     return Diagnosis(
         "L2 lambda too strong",
         f"L2 lambda too strong: with {value:g} the penalty is {percent(share, 0)} of the train cost, which stays above "
-        f"the {curves.held_out_name}, at the end by {margin:.2g}, and without penalty is still {fit:.2g}",
+        f"the {curves.held_out_name}, at the end by {margin:.2g}, and without penalty is still {fit:.2g} (medians of "
+        f"{curves.last_epochs})",
         {"l2_lambda": value, "share": share, "margin": margin, "fit": fit},
         changes.lower_lambda(curves.settings),
     )
@@ -133,7 +141,7 @@ def dropout_too_strong(curves: Curves) -> Diagnosis | None:
         "dropout too strong",
         f"dropout too strong: with {dropout:.2g} on average the train cost (without L2 penalty) stays above the "
         f"{curves.held_out_name}, at the end by {margin:.2g}, and only {percent(accuracy)} of the training images "
-        "are classified rightly",
+        f"are classified rightly (medians of {curves.last_epochs})",
         {"dropout": dropout, "margin": margin, "train_accuracy": accuracy},
         changes.lower_dropout(curves.settings),
     )
@@ -162,7 +170,7 @@ def underfitting(curves: Curves) -> Diagnosis | None:
     return Diagnosis(
         "underfitting",
         f"underfitting: the costs have levelled off with only {percent(train)} of the training images and "
-        f"{percent(other)} of the {images} images classified rightly",
+        f"{percent(other)} of the {images} images classified rightly (medians of {curves.last_epochs})",
         {"train_accuracy": train, "held_out_accuracy": other},
         changes.against_underfitting(curves.settings, curves.penalty_share),
     )
@@ -181,7 +189,9 @@ def still_improving(curves: Curves) -> Diagnosis | None:
     if not fall or (level := median(costs[-window:])) > min(running_median(costs)[:-window]):
         return None
     done, planned = len(curves.history), curves.settings.training.epochs
-    text = f"the {curves.held_out_name} fell by {fall:.2g} to {level:.3g} within the last {window} epochs"
+    text = (
+        f"the {curves.held_out_name} (median of {window} epochs) fell by {fall:.2g} to {level:.3g} in the last {window}"
+    )
     if curves.settings.training.schedule != "constant":
         text += ", as it does when the learning rate falls to zero; a longer schedule may lead lower"
     suggestion = changes.more_epochs(curves.settings)
@@ -202,7 +212,8 @@ def _improvement(curves: Curves, costs: Sequence[float]) -> float:
 
 def wide_gap(curves: Curves) -> Diagnosis | None:
     """The training images are classified far better than others, though the test cost does not rise."""
-    if len(curves.history) < LEAST_EPOCHS or curves.is_young or curves.is_mixed:
+    best = best_epoch(curves.history)
+    if best is None or len(curves.history) < LEAST_EPOCHS or curves.is_young or curves.is_mixed:
         return None
     if overfitting(curves) or still_improving(curves):
         return None
@@ -213,25 +224,28 @@ def wide_gap(curves: Curves) -> Diagnosis | None:
     return Diagnosis(
         "wide gap",
         f"wide gap: {percent(train)} of the training images are classified rightly but {percent(other)} of the "
-        f"{images} images, {100 * (train - other):.0f} points less",
+        f"{images} images, {100 * (train - other):.0f} points less (medians of {curves.last_epochs})",
         {"train_accuracy": train, "held_out_accuracy": other},
-        changes.against_overfitting(curves.settings, curves.penalty_share, curves.history[-1].epoch),
+        changes.against_overfitting(curves.settings, curves.penalty_share, best.epoch),
     )
 
 
 def healthy(curves: Curves) -> Diagnosis | None:
     """What is said where no rule finds anything."""
-    if len(curves.history) < LEAST_EPOCHS:
+    best = best_epoch(curves.history)
+    if best is None or len(curves.history) < LEAST_EPOCHS:
         return None
-    lowest, end = min(running_median(curves.held_out)), median(curves.held_out[-curves.window :])
+    last, cost, lowest = curves.history[-1], curves.held_out[-1], best.best_cost
     yet = "" if curves.is_complete else " yet"
-    text = f"healthy: no rule finds anything{yet}; the {curves.held_out_name} is {end:.3g}, its lowest was {lowest:.3g}"
+    since = "its lowest" if best is last else f"its lowest was {lowest:.3g} in epoch {best.epoch}"
+    text = f"healthy: no rule finds anything{yet}; the {curves.held_out_name} is {cost:.3g}, {since}"
+    numbers = {"cost": cost, "lowest": lowest}
     if curves.is_mixed:
         text += ". With mixup the rules that compare training images with others do not apply"
-        return Diagnosis("healthy", text, {"level": end, "lowest": lowest})
-    points = 100 * (curves.train_accuracy - curves.held_out_accuracy)
+        return Diagnosis("healthy", text, numbers)
+    points = 100 * (last.train_accuracy - held_out_accuracies([last])[0])
     text += f", and the training images are classified {abs(points):.1f} points {'better' if points >= 0 else 'worse'}"
-    return Diagnosis("healthy", text, {"level": end, "lowest": lowest, "points": points})
+    return Diagnosis("healthy", text, {**numbers, "points": points})
 
 
 THEN: tuple[Callable[[Curves], Diagnosis | None], ...] = (

@@ -101,15 +101,15 @@ def rising(curves: Curves) -> Diagnosis | None:
         return None
     costs = [epoch.train_cross_entropy for epoch in curves.history]
     smooth = running_median(costs)
-    at = min(range(len(smooth)), key=smooth.__getitem__)
-    lowest, level = smooth[at], median(costs[-curves.window :])
+    lowest, level = min(smooth), median(costs[-curves.window :])
     if level - lowest < max(RISEN * lowest, LEAST_JUMP) or not is_beyond_noise(level - lowest, costs, WINDOW):
         return None
-    epoch = curves.history[at].epoch
+    at = min(range(len(costs)), key=costs.__getitem__)  # judged by medians, told of a real epoch
+    epoch, lowest = curves.history[at].epoch, costs[at]
     return Diagnosis(
         "learning rate too high",
-        f"learning rate too high: the train cost has risen by {level - lowest:.2g} from its lowest {lowest:.3g} "
-        f"in epoch {epoch}, more than {percent(RISEN, 0)}",
+        f"learning rate too high: the train cost has risen from its lowest {lowest:.3g} in epoch {epoch} to "
+        f"{level:.3g} (median of {curves.last_epochs}), more than {percent(RISEN, 0)}",
         {"epoch": epoch, "lowest": lowest, "rise": level - lowest, "learning_rate": training.learning_rate},
         changes.lower_learning_rate(curves.settings),
     )
@@ -126,8 +126,8 @@ def nothing_learnt(curves: Curves) -> Diagnosis | None:
         return None
     return Diagnosis(
         "nothing learnt",
-        f"nothing learnt: {percent(accuracy)} of the images are classified rightly and the train cost is {cost:.3g}; "
-        f"guessing gives {percent(guessing)} and {knowing_nothing:.3g}",
+        f"nothing learnt: {percent(accuracy)} of the images are classified rightly and the train cost is {cost:.3g} "
+        f"(medians of {curves.last_epochs}); guessing gives {percent(guessing)} and {knowing_nothing:.3g}",
         {"accuracy": accuracy, "cost": cost, "guessing": guessing},
         _to_learn_anything(curves),
     )

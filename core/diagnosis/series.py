@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from core.epoch import Epoch
 from core.settings import Settings
+from core.text import counted
 
 LEAST_EPOCHS = 10
 """Fewer epochs tell nothing about how a training ends."""
@@ -42,6 +43,11 @@ class Curves:
     def window(self) -> int:
         """Number of epochs at the end, or anywhere else, whose median is compared."""
         return max(WINDOW, len(self.history) // 10)
+
+    @property
+    def last_epochs(self) -> str:
+        """What to call the epochs at the end whose median is compared."""
+        return f"the last {counted(min(self.window, len(self.history)), 'epoch')}"
 
     @property
     def fit(self) -> list[float]:

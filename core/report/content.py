@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.diagnosis import diagnose
+from core.early_stopping import best_epoch
 from core.epoch import Epoch
 from core.errors import TrialbookError
 from core.presets import all_presets
@@ -25,7 +26,7 @@ from core.trials.selection import EXPLAINED as EXPLAINED_SELECTION
 from core.trials.selection import selection_of
 from core.trials.store import Listed, list_trials
 from core.trials.trial import Trial
-from core.verdict import Verdict, trial_verdict
+from core.verdict import Verdict, trial_verdict, verdict_from
 
 __all__ = ["Report", "make_report"]
 
@@ -69,7 +70,7 @@ def make_report(home: Path, trials: Sequence[Trial] | None = None) -> Report:
 
 
 class _Gatherer:
-    """Reads the trials of one report, each file once."""
+    """Reads the trials of one report, the settings and the history of each once."""
 
     def __init__(self, home: Path, listed: Sequence[Listed], everything: Sequence[Listed]) -> None:
         self._home = home
@@ -89,7 +90,7 @@ class _Gatherer:
         before = self._before(each)
         changes = self._changes(each, before, settings)
         last = history[-1] if history else None
-        best = min(history, key=lambda epoch: epoch.best_cost) if history else None
+        best = best_epoch(history)
         return TrialPart(
             number=number,
             id=trial.id,
@@ -173,14 +174,8 @@ def _problem(trial: Trial) -> str:
 
 def _verdict(each: Listed, before: Trial) -> Verdict | None:
     """Return the verdict that the training wrote down, where it is about this trial before; else work it out."""
-    kept = each.summary.get("verdict")
-    if each.summary.get("parent") == before.id and isinstance(kept, dict):
-        try:
-            found = Verdict(**kept)
-            return found if found.images > 0 and 0 <= found.p <= 1 and str(found) else None
-        except (TypeError, ValueError):
-            return None
-    return trial_verdict(before, each.trial)
+    kept = verdict_from(each.summary.get("verdict")) if each.summary.get("parent") == before.id else None
+    return kept or trial_verdict(before, each.trial)
 
 
 def _diagnosis(each: Listed, history: Sequence[Epoch], settings: Settings | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from core.files import cannot_write, replace_text
+from core.files import cannot_write, refuse_directory, replace_text
 from core.report.curves import accuracy_chart, cost_chart
 from core.report.values import Base, DataPart, Evaluated, Report, TrialPart
 from core.text import printable
@@ -25,6 +25,7 @@ def write_markdown(report: Report, file: Path) -> None:
     Raises:
         TrialError: A file cannot be written.
     """
+    refuse_directory(file)
     folder = file.with_name(f"{file.stem}-curves")
     try:
         folder.mkdir(exist_ok=True)

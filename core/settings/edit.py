@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +16,8 @@ from core.text import printable
 
 _SECTIONS = ("data", "model", "training")
 _TOLD_PROBLEMS = 50
+_ALSO_CALLED = {"lr": "learning_rate"}
+_ALIKE, _NEARLY = 0.75, 0.85  # how like each other last parts, or whole names, must be for a guess: 0 to 1
 _LAYER_PATH = re.compile(r"model\.hidden\.(\d{1,9}|\*)\.(\w+)")
 
 
@@ -132,8 +134,19 @@ def _unknown(name: str) -> str:
     if shown in _SECTIONS:
         member = next(path for path in FIELDS if path.startswith(shown))
         return f"{shown}: is a group of settings; name one of them, such as {member}"
-    nearest = difflib.get_close_matches(re.sub(r"\.\d+\.", ".*.", shown), known, n=1, cutoff=0.6)
-    if not nearest:  # the section may be missing: "epochs" for "training.epochs"
-        nearest = [path for path in known if path.endswith(f".{shown}")][:1]
-    hint = f"; did you mean {nearest[0]}?" if nearest else f"; they begin with {', '.join(_SECTIONS)}"
+    nearest = _nearest(re.sub(r"\.\d+\.", ".*.", shown), known)
+    hint = f"; did you mean {nearest}?" if nearest else f"; they begin with {', '.join(_SECTIONS)}"
     return f"{shown}: {NO_SUCH_SETTING}{hint}"
+
+
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    """Return the setting whose last part is like the name's, in whatever group, or that is nearly named so; or None."""
+    last = _last(name)
+    alike = difflib.get_close_matches(_ALSO_CALLED.get(last, last), [_last(path) for path in known], 1, _ALIKE)
+    candidates = [path for path in known if alike and _last(path) == alike[0]]
+    found = difflib.get_close_matches(name, candidates or known, 1, 0.0 if candidates else _NEARLY)
+    return found[0] if found else None
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]

@@ -80,12 +80,12 @@ class CheckDialog(Dialog):
 
 
 def _line(finding: Finding) -> Content:
-    mark, style = _MARKS[finding.verdict]
+    mark, style = _MARKS[finding.severity]
     return Content.assemble((f"{mark} {finding.subject:<11}", style), safe(finding.text))
 
 
 def _conclusion(findings: list[Finding]) -> str:
-    verdicts = {finding.verdict for finding in findings}
-    if "problem" in verdicts:
+    severities = {finding.severity for finding in findings}
+    if "problem" in severities:
         return "The training will not work like this."
-    return "It may not work well." if "warning" in verdicts else "Nothing speaks against it."
+    return "It may not work well." if "warning" in severities else "Nothing speaks against it."
