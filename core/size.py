@@ -28,7 +28,7 @@ class Memory:
         activations: All that one training batch leaves for its backward pass, and what its matrix products need.
         evaluation: Inputs and outputs of the widest layers for one chunk of test images.
         saving: Copies of weights and state of the epochs on their way to the disk, while the next one is trained. On a
-            CPU the files' content too, which is written and read back; on a GPU that is in the machine's own memory.
+            CPU the weights' file too, before it is written; on a GPU that is in the machine's own memory.
         data: All images, one byte a value, and their labels; validation images twice.
     """
 
@@ -96,7 +96,7 @@ def size_of(settings: Settings, shape: DataShape, *, on_gpu: bool = False) -> Si
         optimizer=optimizer,
         activations=_activation_bytes(settings, shape) + _product_bytes(settings, widths),
         evaluation=_evaluation_bytes(settings, shape, on_gpu),
-        saving=saved * TAKEN if on_gpu else saved * (TAKEN + 1),
+        saving=saved * TAKEN + (0 if on_gpu else weights),
         data=int(shape.train_images * (1 + settings.data.validation_split) + shape.test_images)
         * (shape.image.values + 8),
     )

@@ -71,7 +71,7 @@ def checkpoint_content(checkpoint: Checkpoint) -> list[memoryview]:
 
 
 def write_and_read_back(file: IO[bytes], content: Sequence[memoryview]) -> None:
-    """Write a checkpoint's content to an open file and on to the disk, and compare what can be read of it then.
+    """Write a checkpoint's content to an open file and on to the disk, and compare what can be read of it, in parts.
 
     Raises:
         StateError: It is not what was written.
@@ -81,13 +81,10 @@ def write_and_read_back(file: IO[bytes], content: Sequence[memoryview]) -> None:
         file.write(part)
     file.flush()
     os.fsync(file.fileno())
-    read = memoryview(read_bytes(Path(file.name), sum(map(len, content))))
-    for part in content:
-        for begin in range(0, len(part), _COMPARED):
-            written = bytes(part[begin : begin + _COMPARED])
-            if bytes(read[: len(written)]) != written:
-                raise StateError(f"{file.name} was not read back as it was written: the disk may be failing")
-            read = read[len(written) :]
+    with open(file.name, "rb", buffering=0) as again:
+        parts = (part[begin : begin + _COMPARED] for part in content for begin in range(0, len(part), _COMPARED))
+        if not all(again.read(len(part)) == bytes(part) for part in parts) or again.read(1):
+            raise StateError(f"{file.name} was not read back as it was written: the disk may be failing")
 
 
 def read_checkpoint(path: Path, limit: int) -> Checkpoint:
