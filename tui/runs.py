@@ -211,6 +211,7 @@ def figures_of(shown: Shown, training: Training | None, parent: Parent | None) -
         history=history,
         epochs=shown.epochs,
         test_images=shown.test_images,
+        is_running=now is not None,
         running_cost=progress.cost if progress else None,
         learning_rate=progress.learning_rate if progress else last.learning_rate if last else None,
         images_per_second=progress.images_per_second if progress else last.images_per_second if last else None,

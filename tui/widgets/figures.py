@@ -28,7 +28,8 @@ class FigureValues:
         history: Its complete epochs.
         epochs: Epochs that were asked for.
         test_images: Images of the test set; 0 where it is not known.
-        running_cost: Mean cost of the epoch in progress so far, or None.
+        is_running: Whether it is being trained.
+        running_cost: Mean cost of the epoch in progress so far, or None while there is none.
         learning_rate: That of the last step, or None.
         images_per_second: Training images per second, or None.
         device: "cpu", or the GPU's name; "" where it is not known.
@@ -43,6 +44,7 @@ class FigureValues:
     history: tuple[Epoch, ...] = ()
     epochs: int = 0
     test_images: int = 0
+    is_running: bool = False
     running_cost: float | None = None
     learning_rate: float | None = None
     images_per_second: float | None = None
@@ -87,8 +89,8 @@ def _lines(values: FigureValues) -> list[Content]:
     lines = [_line("trial", safe(values.title, "bold", 40), Content(state))]
     if values.history:
         lines += _table(values.history[-1])
-    if values.running_cost is not None:
-        lines.append(_line("running", Content(f"cost {values.running_cost:.4f} so far in epoch {_running(values)}")))
+    if values.is_running:  # between two epochs too: other lines, and the panel above, stay where they are
+        lines.append(_line("running", Content(_running(values))))
     if values.history:
         lines += _readings(values, values.history[-1])
     lines += [_line("speed", Content(_speed(values))), _line("device", safe(_device(values)))]
@@ -122,8 +124,11 @@ def _columns(texts: list[str]) -> Content:
     return Content("".join(f"{text:<{_COLUMN}}" for text in texts).rstrip())
 
 
-def _running(values: FigureValues) -> int:
-    return len(values.history) + 1
+def _running(values: FigureValues) -> str:
+    epoch, cost = len(values.history) + 1, values.running_cost
+    if epoch > values.epochs:
+        return "all epochs are trained"
+    return f"epoch {epoch} begins" if cost is None else f"cost {cost:.4f} so far in epoch {epoch}"
 
 
 def _readings(values: FigureValues, last: Epoch) -> list[Content]:
