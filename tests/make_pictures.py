@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -48,10 +50,32 @@ def picture_of_the_command_line() -> None:
             command = [sys.executable, "-m", "core", "--home", home, *arguments]
             shown = " ".join(f'"{part}"' if " " in part else part for part in arguments)
             screen.print(Text(f"$ trialbook {shown}", style="bold green"))
-            ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ)
-            screen.print(Text(ran.stdout.replace(f"{home}/", "").rstrip()), soft_wrap=False)
+            # the bar of a training is drawn over and over on a terminal
+            printed = _printed(command) if arguments[0] == "train" else _printed_on_terminal(command)
+            screen.print(Text.from_ansi(printed.replace(f"{home}/", "").rstrip()), soft_wrap=False)
             screen.print()
     _keep("train", screen.export_svg(title="trialbook"))
+
+
+def _printed(command: list[str]) -> str:
+    """Return what a command prints to a file."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def _printed_on_terminal(command: list[str]) -> str:
+    """Return what a command prints on a terminal as wide as the picture."""
+    reader, writer = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(WIDTH), "TERM": "xterm-256color"}
+    with (
+        open(reader, "rb", buffering=0) as terminal,
+        subprocess.Popen(command, cwd=ROOT, stdout=writer, stderr=subprocess.DEVNULL, env=environment),
+    ):
+        os.close(writer)
+        printed = b""
+        with contextlib.suppress(OSError):  # that is how a terminal ends
+            while part := terminal.read(65_536):
+                printed += part
+    return printed.decode().replace("\r\n", "\n")
 
 
 async def pictures_of_the_console(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -70,13 +71,15 @@ class DiagnosisLine(Widget):
         more = Content.assemble(
             (self._keys[1], "bold $text-accent"), " why" if len(found) == 1 else f" all {len(found)}"
         )
+        text = safe(found[0].text)
         if self.size.height > 1:
-            change = (
-                self._change(suggestion) if suggestion is not None else Content.styled("no change to suggest", "dim")
-            )
-            return Content("\n").join([_cut(safe(found[0].text), width), _beside(change, more, width)])
+            first, rest = text, self._change(suggestion) if suggestion is not None else Content("")
+            if suggestion is None and text.cell_length > width:  # then both lines are the text's
+                first = Content(textwrap.wrap(text.plain, max(width, 1))[0])
+                rest = Content(text.plain[len(first.plain) :].lstrip())
+            return Content("\n").join([_cut(first, width), _beside(rest, more, width)])
         if suggestion is None:
-            return _beside(safe(found[0].text), more, width)
+            return _beside(text, more, width)
         rule = next(each.rule for each in found if each.suggestion is suggestion)
         return _beside(Content.assemble(safe(f"{rule}: "), self._change(suggestion)), more, width)
 

@@ -12,10 +12,11 @@ from textual.widget import Widget
 from core.accuracy import accuracy_interval
 from core.early_stopping import best_epoch
 from core.epoch import Epoch
-from tui.safe import safe
+from tui.safe import safe, short_name
 from tui.words import amount, percent, signed
 
 _COLUMN = 12
+_PARENT = 16  # characters of the parent's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def _readings(values: FigureValues, last: Epoch) -> list[Content]:
         where = f"at epoch {other.epoch}" + (", its last" if other.epoch < last.epoch else "")
         points = 100 * (last.test_accuracy - other.test_accuracy)
         shown = f"test cost {signed(last.test_cost - other.test_cost)}, accuracy {signed(points, 2)} points"
-        against = safe(f"against {values.parent_title} {where}", "dim", 50)
+        against = Content.styled(f"against {short_name(values.parent_title, _PARENT)} {where}", "dim")
         lines += [_line("parent", Content(shown)), _line("", against)]
     elif values.parent_title:
         shown = "tested on other images: not comparable"
