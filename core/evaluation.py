@@ -31,11 +31,12 @@ SHOWN_MISTAKES = 20
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """How one class fared; a score whose denominator is zero is 0.
+    """How one class fared; a score whose denominator is zero, as no image measures it, is 0.
 
     Attributes:
         name: The class.
         images: Its test images.
+        predicted: The images predicted to be of it.
         precision: Of the images predicted to be of this class, the fraction that are.
         recall: Of the images of this class, the fraction predicted to be.
         f1: Harmonic mean of precision and recall.
@@ -43,9 +44,18 @@ class ClassScore:
 
     name: str
     images: int
+    predicted: int
     precision: float
     recall: float
     f1: float
+
+    @property
+    def measured(self) -> tuple[float | None, float | None, float | None]:
+        """Precision, recall and F1, each None where no image measures it."""
+        counts = (self.predicted, self.images, self.predicted + self.images)
+        scores = (self.precision, self.recall, self.f1)
+        precision, recall, f1 = (score if count else None for score, count in zip(scores, counts, strict=True))
+        return precision, recall, f1
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +166,7 @@ def _scores(data: Dataset, cost: float, predicted: NDArray[Any], confidence: NDA
     true = data.test.labels.numpy()
     labels = np.arange(len(data.classes))
     precision, recall, f1, support = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
+    guessed = np.bincount(predicted, minlength=len(labels))
     right = predicted == true
     wrong = np.flatnonzero(~right)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:SHOWN_MISTAKES]
@@ -167,7 +178,7 @@ def _scores(data: Dataset, cost: float, predicted: NDArray[Any], confidence: NDA
         test_cost=cost,
         classes=data.classes,
         per_class=tuple(
-            ClassScore(name, int(support[at]), float(precision[at]), float(recall[at]), float(f1[at]))
+            ClassScore(name, int(support[at]), int(guessed[at]), float(precision[at]), float(recall[at]), float(f1[at]))
             for at, name in enumerate(data.classes)
         ),
         confusion_matrix=tuple(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from core.evaluation import ClassScore
 from core.trials.store import find_trial
 from tests.conftest import ROOT, Ran, make_image
 
@@ -85,9 +86,17 @@ def test_a_score_of_a_class_without_images_is_a_dash(trialbook: Trialbook, folde
     (row,) = [line.split() for line in ran.lines if line.startswith("cat ")][:1]
     assert row[:2] == ["cat", "0"]
     scores = trialbook("evaluate", "last", "--json").json()
-    predicted = sum(counts[2] for counts in scores["confusion_matrix"])
+    predicted = scores["per_class"][2]["predicted"]
+    assert predicted == sum(counts[2] for counts in scores["confusion_matrix"])
     assert " ".join(row[2:]) == ("0.0 % - 0.0 %" if predicted else "- - -")
     assert [scores["per_class"][2][name] for name in ("precision", "recall", "f1")] == [0.0, 0.0, 0.0]
+
+
+def test_what_no_image_measures_is_no_score() -> None:
+    assert ClassScore("ant", 0, 0, 0.0, 0.0, 0.0).measured == (None, None, None)
+    assert ClassScore("bee", 0, 3, 0.0, 0.0, 0.0).measured == (0.0, None, 0.0)
+    assert ClassScore("cat", 3, 0, 0.0, 0.0, 0.0).measured == (None, 0.0, 0.0)
+    assert ClassScore("dog", 2, 4, 0.5, 1.0, 2 / 3).measured == (0.5, 1.0, 2 / 3)
 
 
 def test_sentences_are_wrapped_at_words_in_a_terminal_and_nowhere_else(trialbook: Trialbook, home: Path) -> None:

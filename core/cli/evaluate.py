@@ -108,11 +108,8 @@ def _show(result: Evaluation, saved: SavedModel, data: Dataset) -> None:
     say(f"expected calibration error {percent(result.expected_calibration_error)}")
     say("")
     scores = table("class", ">images", ">precision", ">recall", ">F1")
-    for score, column in zip(result.per_class, zip(*result.confusion_matrix, strict=True), strict=True):
-        predicted = sum(column)
-        # what has no image to be measured with is told as 0 to programs
-        measured = ((score.precision, predicted), (score.recall, score.images), (score.f1, predicted + score.images))
-        numbers = [percent(value if count else None, 1) for value, count in measured]
+    for score in result.per_class:
+        numbers = [percent(value, 1) for value in score.measured]
         scores.add_row(cell(score.name), f"{score.images:,}", *numbers)
     print_table(scores)
     say("")

@@ -83,8 +83,10 @@ class ClassBars(ScrollView):
         segments = [
             Segment(fit(score.name, self._name_width) + fit(f"{score.images:,}", images, right=True) + " ", base)
         ]
-        for kind, value in enumerate((score.recall, score.precision, score.f1)):
+        precision, recall, f1 = score.measured
+        for kind, value in enumerate((recall, precision, f1)):
             if kind < barred:
-                segments += [Segment(bar(value, length), drawn), Segment(" ", base)]
-            segments.append(Segment(fit(f"{100 * value:.1f}", _NUMBER, right=kind >= barred) + " ", base))
+                segments += [Segment(bar(value or 0.0, length), drawn), Segment(" ", base)]
+            shown = "-" if value is None else f"{100 * value:.1f}"
+            segments.append(Segment(fit(shown, _NUMBER, right=kind >= barred) + " ", base))
         return Strip(segments).adjust_cell_length(width, base)

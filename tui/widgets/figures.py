@@ -16,7 +16,7 @@ from tui.safe import safe, short_name
 from tui.words import amount, percent, signed
 
 _COLUMN = 12
-_PARENT = 16  # characters of the parent's name
+_PARENT = 16  # characters of the parent's name, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +72,18 @@ class Figures(Widget):
 
     def watch_values(self, values: FigureValues) -> None:
         """Ask for another height where it changes, and only then: the values change every second."""
-        rows = len(_lines(values))
+        rows = len(_lines(values, self.size.width))
         if rows != self._rows:
             self._rows = rows
             self.refresh(layout=True)
 
     def render(self) -> RenderResult:
         """Return the lines."""
-        return Content("\n").join(_lines(self.values))
+        return Content("\n").join(_lines(self.values, self.size.width))
 
 
-def _lines(values: FigureValues) -> list[Content]:
-    """Return a line for each kind of figure."""
+def _lines(values: FigureValues, width: int) -> list[Content]:
+    """Return a line for each kind of figure, for so many cells."""
     if not values.title:
         return [Content.styled("Cost, accuracy, gap and speed: as soon as a trial trains.", "dim")]
     state = f"{values.state}  {len(values.history)}/{values.epochs} epochs"
@@ -93,7 +93,7 @@ def _lines(values: FigureValues) -> list[Content]:
     if values.is_running:  # between two epochs too: other lines, and the panel above, stay where they are
         lines.append(_line("running", Content(_running(values))))
     if values.history:
-        lines += _readings(values, values.history[-1])
+        lines += _readings(values, values.history[-1], width)
     lines += [_line("speed", Content(_speed(values))), _line("device", safe(_device(values)))]
     return lines
 
@@ -132,7 +132,7 @@ def _running(values: FigureValues) -> str:
     return f"epoch {epoch} begins" if cost is None else f"cost {cost:.4f} so far in epoch {epoch}"
 
 
-def _readings(values: FigureValues, last: Epoch) -> list[Content]:
+def _readings(values: FigureValues, last: Epoch, width: int) -> list[Content]:
     """Return what the figures mean: the accuracy's interval, the best epoch, the difference to the parent."""
     lines = []
     if values.test_images:
@@ -148,7 +148,8 @@ def _readings(values: FigureValues, last: Epoch) -> list[Content]:
         where = f"at epoch {other.epoch}" + (", its last" if other.epoch < last.epoch else "")
         points = 100 * (last.test_accuracy - other.test_accuracy)
         shown = f"test cost {signed(last.test_cost - other.test_cost)}, accuracy {signed(points, 2)} points"
-        against = Content.styled(f"against {short_name(values.parent_title, _PARENT)} {where}", "dim")
+        name = short_name(values.parent_title, max(_PARENT, width - _COLUMN - len(f"against  {where}")))
+        against = Content.styled(f"against {name} {where}", "dim")
         lines += [_line("parent", Content(shown)), _line("", against)]
     elif values.parent_title:
         shown = "tested on other images: not comparable"

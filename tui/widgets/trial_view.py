@@ -120,7 +120,7 @@ class TrialView(Vertical):
         run = self.shown.run if self.shown else None
         self.query_one(CurvesPlot).show(run, self.parent_run, self.overlays)
         self._diagnose()
-        self.look()
+        self.owner.workbench.look()  # the progress bars too, which may be of another process's training
 
     @property
     def parent_run(self) -> Run | None:
