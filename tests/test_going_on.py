@@ -90,6 +90,20 @@ def test_a_finished_trial_asks_for_more_epochs(places: Path, digits: Dataset) ->
     assert trial.settings().training.epochs == 5
 
 
+def test_a_trial_that_early_stopping_has_ended_is_branched_off_instead(places: Path, digits: Dataset) -> None:
+    changes = {"training.early_stopping_patience": 1, "training.early_stopping_min_delta": 100, "training.epochs": 9}
+    list(train(change_settings(Settings(), {"model.hidden": "8", **changes}), digits, home=places))
+
+    async def steps(console: Console) -> None:
+        await console.until(lambda: console.view.shown is not None)
+        await console.press("G")
+        assert console.app.screen is console.app.workbench
+        assert console.words == "early stopping has ended it: B branches off it, with more patience in the form"
+
+    run(places, steps)
+    assert len(list_trials(places)[0].trial.history()[0]) == 2
+
+
 def test_the_draft_branches_off_its_parent(places: Path, digits: Dataset) -> None:
     parent = make_trial(places, digits, epochs=2)
 

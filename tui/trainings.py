@@ -129,6 +129,12 @@ class Trainings:
         if shown.state != "finished":
             self._go_on_with(shown, None)
             return
+        if len(shown.run.history) < shown.epochs:
+            key = self._app.key_of("branch")
+            self._app.say(
+                Content(f"early stopping has ended it: {key} branches off it, with more patience in the form")
+            )
+            return
         from tui.screens.leave import EpochsDialog  # noqa: PLC0415 - as all screens: when it is opened
 
         def answered(epochs: int | None) -> None:
