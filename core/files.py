@@ -69,7 +69,7 @@ def refuse_directory(path: Path) -> None:
     Raises:
         TrialError: That is so.
     """
-    if not path.name or path.is_dir():
+    if not path.name or os.path.isdir(path):  # unlike Path.is_dir, never raises
         raise TrialError(f"cannot write {path}: it is a directory; name a file in it")
 
 

@@ -17,7 +17,7 @@ from core.size import size_of
 from core.together import train_together
 from core.trials.upkeep import new_about
 
-FILLED = 0.5  # of the available memory; epochs that wait for the disk are kept on the device too
+FILLED = 0.8  # of the available memory: what is foretold may be a quarter too low
 MOST_TOGETHER = 16  # seeds that are trained at once; by then there is no idle GPU left to win
 
 

@@ -120,7 +120,11 @@ class _Session:
                 for at, one in tuple(self._running.items()):
                     yield from self._ended(at, outcome_after(error, one.trainer))
                 raise
-        except BaseException as error:
+            except Exception as error:
+                for at in tuple(self._running):
+                    yield from self._running.pop(at).fail(error)
+                raise
+        except BaseException as error:  # nobody listens any more
             for one in self._running.values():
                 one.fail(error)
             raise

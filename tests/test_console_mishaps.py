@@ -74,7 +74,21 @@ def test_who_leaves_is_told_what_went_wrong_when_the_screen_is_closed(
         await console.until(lambda: told)
 
     run(places, steps)
-    assert "became NaN or infinite in epoch" in told[0]
+    assert "became NaN or infinite in epoch" in told[0] and "\\x0a" not in told[0]
+
+
+def test_a_training_that_ends_while_its_user_is_asked_how_to_leave_is_left_and_no_other_stopped(places: Path) -> None:
+    remember(places, draft_with({"training.epochs": 2}))
+
+    async def steps(console: Console) -> None:
+        await console.press("s")
+        await console.ended()
+        asked = []
+        console.app.trainings.end = lambda **how: asked.append(how)  # type: ignore[method-assign,assignment]
+        console.app.leaving._leave("stop")
+        assert console.app._exit and not asked
+
+    run(places, steps)
 
 
 def test_a_toast_goes_with_the_next_key_once_it_could_be_read(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,6 +139,8 @@ def test_a_train_cost_that_ends_above_its_lowest(end: float, fires: bool) -> Non
         assert "the train cost has risen from its lowest 1 in epoch 30 to 1.12 (median of the last 6 epochs)" in (
             diagnoses["learning rate too high"].text
         )
+        dip = [*history[:57], replace(history[57], train_cross_entropy=0.5), *history[58:]]
+        assert "from its lowest 1 in epoch 30" in found(dip, of(60))["learning rate too high"].text
     rising_rate = of(100, training__schedule="one-cycle")
     assert "learning rate too high" not in found(history, rising_rate)  # it may come down again
 

@@ -98,7 +98,7 @@ def test_a_trial_that_early_stopping_has_ended_is_branched_off_instead(places: P
         await console.until(lambda: console.view.shown is not None)
         await console.press("G")
         assert console.app.screen is console.app.workbench
-        assert console.words == "early stopping has ended it: B branches off it, with more patience in the form"
+        assert console.words == "early stopping has ended it; a branch (B) with more patience goes on"
 
     run(places, steps)
     assert len(list_trials(places)[0].trial.history()[0]) == 2

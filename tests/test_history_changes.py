@@ -9,6 +9,7 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from core.data.dataset import Dataset
+from core.errors import TrialError
 from core.session import train
 from core.settings import Settings, change_settings
 from core.trials.store import list_trials
@@ -18,7 +19,7 @@ from tests.console import SIZES, Console, Steps, make_places, run
 from tui.screens.compare import CompareScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.upkeep import AboutDialog, TrashScreen
-from tui.upkeep import delete
+from tui.upkeep import delete, restore
 from tui.widgets.trial_list import Row, TrialList, as_tree
 
 EVIL = "[red]x[/b]\x1b[31m\u202e"
@@ -196,6 +197,11 @@ def test_of_trials_to_delete_those_that_can_be_are_and_the_others_are_told(home:
     done = delete(home, [root, Trial(home / "saved_models" / "gone"), last])
     assert done.text.startswith("2 of 3 trials are in the trash; ") and "gone" in done.text
     assert trials(home) == [child]
+    back = restore(home, [done.trashed[0], "20200101-000000-00aaaa", done.trashed[1]])
+    assert back.text.startswith("2 trials are back; ")
+    assert trials(home) == [root, child, last]
+    with pytest.raises(TrialError, match="20200101-000000-00aaaa"):
+        restore(home, ["20200101-000000-00aaaa"])
 
 
 def test_the_trash_restores_and_empties(home: Path) -> None:

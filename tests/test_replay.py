@@ -13,7 +13,7 @@ from scipy.stats import chi2_contingency
 
 from core.control import Control
 from core.data.dataset import Dataset
-from core.errors import DataError, DivergedError
+from core.errors import DataError, DivergedError, TrainingError
 from core.events import EpochFinished, Finished, Started
 from core.presets import Preset, preset
 from core.replay import ReplayStep, replay
@@ -97,6 +97,23 @@ def test_a_diverged_trial_does_not_end_the_replay(home: Path, digits: Dataset, m
     assert (failed.outcome.status, failed.outcome.reason) == ("failed", "the cost became NaN")
     assert (failed.trial.about().name, failed.trial.summary()["status"]) == ("trial-9", "failed")
     assert finished.outcome.status == "finished"
+
+
+def test_what_ends_the_replay_is_told_once_and_what_does_not_by_the_way(
+    trialbook: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, status in ((TrainingError("the GPU failed"), 1), (DivergedError("the cost became NaN"), 0)):
+        calls: list[int] = []
+
+        def fail(*_: object, error: TrainingError = error, calls: list[int] = calls) -> None:
+            calls.append(1)
+            if len(calls) == 2:
+                raise error
+
+        monkeypatch.setattr("core.trials.writer.TrialWriter.take", fail)
+        ran = trialbook("replay", "trial-0", "trial-9", "--data", "digits", "--epochs", 2)
+        assert ran.status == status
+        assert (ran.out + ran.err).count(str(error)) == 1
 
 
 def test_what_does_not_suit_the_data_is_told_before_anything_is_trained(home: Path, digits: Dataset) -> None:

@@ -11,6 +11,7 @@ import pytest
 from core.data.dataset import Dataset
 from core.errors import DivergedError, TrialError
 from core.events import Event, Finished, NotSaved
+from core.files import refuse_directory
 from core.session import train
 from core.settings import Settings, change_settings
 from core.trials.store import list_trials
@@ -124,6 +125,13 @@ def test_a_parent_that_cannot_be_read_spoils_no_result(trialbook: Call, home: Pa
     ran = trialbook("train", "--from", parent.trial.id, "--epochs", 1)
     assert ran.status == 0, ran.err
     assert ran.lines[-1].startswith("Accuracy on test set")
+
+
+def test_a_name_that_no_file_can_have_is_told_by_the_file_that_cannot_be_written(tmp_path: Path) -> None:
+    refuse_directory(tmp_path / ("x" * 5_000))  # whether it is a directory cannot be asked: others tell what is wrong
+    for directory in (tmp_path, Path("/")):
+        with pytest.raises(TrialError, match="it is a directory; name a file in it"):
+            refuse_directory(directory)
 
 
 @pytest.mark.usefixtures("full")

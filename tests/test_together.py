@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from core.control import Control
 from core.data.dataset import Dataset
 from core.errors import TrainingError, TrialError
 from core.events import EpochFinished, Event, Finished, NotSaved, Paused, Progress, Resumed, Saved, Started
-from core.series import train_series
+from core.series import FILLED, train_series
 from core.session import new_trial, train
 from core.settings import Settings, change_settings
 from core.size import size_of
@@ -152,7 +153,9 @@ def test_as_many_are_trained_at_once_as_there_is_room_for(
     settings = change_settings(quick, {"training.epochs": 1})
     memory = size_of(settings, digits.shape).memory
     for module in ("series", "trainer"):
-        monkeypatch.setattr(f"core.{module}.available_memory", lambda _: 2 * memory.of_copies(room) if room else 0)
+        monkeypatch.setattr(
+            f"core.{module}.available_memory", lambda _: math.ceil(memory.of_copies(room) / FILLED) if room else 0
+        )
     monkeypatch.setattr("core.series.MOST_TOGETHER", most)
     events = train_series(settings, digits, 5, home=home, together=True)
     if groups is None:
@@ -316,6 +319,16 @@ def test_a_gpu_that_fails_ends_all(
         events.extend(generator)
     assert [event.outcome.status for event in finished_of(events)] == ["failed", "failed"]
     assert [len(listed.trial.history()[0]) for listed in list_trials(home)] == [1, 1]
+
+
+def test_an_error_that_nobody_foresaw_is_raised_when_all_have_ended(
+    quick: Settings, digits: Dataset, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StackedTrainer, "step", lambda *_: 1 / 0)
+    events: list[Event] = []
+    with pytest.raises(ZeroDivisionError):
+        events.extend(train_series(quick, digits, 2, home=home, together=True))
+    assert [event.outcome.status for event in finished_of(events)] == ["failed", "failed"]
 
 
 def test_where_one_trial_cannot_be_made_none_is(

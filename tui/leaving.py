@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tui.app import TrialbookApp
     from tui.training import Training
 
+_LONGEST = 5_000  # characters of what is told at the end, with the path where a trial was saved
 ON_HANGUP = "leave_running_on_hangup"
 """What is remembered of what to do where the terminal's line drops: true where the training is to go on."""
 
@@ -59,8 +61,9 @@ class Leaving:
         if how is None or app.training is None:
             return
         self.is_awaited, self._goes_on = True, how == "leave"
-        app.trainings.end(at_once=how != "finish")
-        if not app.training.is_running:
+        if app.training.is_running:
+            app.trainings.end(at_once=how != "finish")
+        else:  # it has ended while its user was asked
             self.end()
 
     def by_signal(self, number: int, *, hangup: bool) -> None:
@@ -87,14 +90,15 @@ class Leaving:
         else:
             app.exit(return_code=self._status)
 
-    def end(self, problem: str = "") -> None:
+    def end(self, problems: Sequence[str] = ()) -> None:
         """End the app, as the training has ended.
 
         Args:
-            problem: What has gone wrong with it, told when the screen is closed; "" if nothing has.
+            problems: What has gone wrong with it, told when the screen is closed.
         """
         self._let_go_on(self._app.training)
-        self._app.exit(return_code=self._status, message=Text(printable(problem)) if problem else None)
+        told = Text("\n".join(printable(problem, _LONGEST) for problem in problems))
+        self._app.exit(return_code=self._status, message=told if problems else None)
 
     def _let_go_on(self, training: Training | None) -> None:
         """Start the process that goes on with the training, if that is wished; once."""

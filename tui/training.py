@@ -247,8 +247,8 @@ class Training:
         elif isinstance(event, Saved | NotSaved):
             self._put(not_saved=event.reason if isinstance(event, NotSaved) else "")
         elif isinstance(event, Finished):
-            self._put(not_saved=self._rescued(event))
-            self._put(outcome=event.outcome, verdict=event.verdict, selection=self._selection(event.trial))
+            rescued, selection = self._rescued(event), self._selection(event.trial)
+            self._put(not_saved=rescued, outcome=event.outcome, verdict=event.verdict, selection=selection)
             return  # `run` tells, when all is over
         self._tell(self)
 

@@ -131,9 +131,7 @@ class Trainings:
             return
         if len(shown.run.history) < shown.epochs:
             key = self._app.key_of("branch")
-            self._app.say(
-                Content(f"early stopping has ended it: {key} branches off it, with more patience in the form")
-            )
+            self._app.say(Content(f"early stopping has ended it; a branch ({key}) with more patience goes on"))
             return
         from tui.screens.leave import EpochsDialog  # noqa: PLC0415 - as all screens: when it is opened
 
@@ -265,7 +263,7 @@ class Trainings:
     def _training_ended(self, training: Training) -> None:
         now = training.snapshot
         if self._app.leaving.is_awaited:
-            self._app.leaving.end("\n".join(filter(None, (now.error, now.not_saved))))
+            self._app.leaving.end([text for text in (now.error, now.not_saved) if text])
             return
         self._app.bell()
         if now.error:

@@ -83,16 +83,23 @@ def question_of(titles: Sequence[str], undo: str, trash: str) -> tuple[str, str,
 
 
 def restore(home: Path, names: Sequence[str]) -> Done:
-    """Move trials back out of the trash, where their directories have these names.
+    """Move trials back out of the trash, where their directories have these names; of others the words tell why not.
 
     Raises:
-        TrialError: One is not there any more, or cannot be moved; those before it are back.
+        TrialError: None is there any more, or can be moved.
     """
     from core.trials.upkeep import restore_trial  # noqa: PLC0415
 
-    trials = [restore_trial(home, name) for name in names]
+    trials, problems = [], []
+    for name in names:
+        try:
+            trials.append(restore_trial(home, name))
+        except TrialError as error:
+            problems.append(str(error))
+    if not trials:
+        raise TrialError("; ".join(problems))
     what = f"{trials[0].id} is" if len(trials) == 1 else f"{len(trials):,} trials are"
-    return Done(f"{what} back", trials[0].id)
+    return Done("; ".join([f"{what} back", *problems]), trials[0].id)
 
 
 def empty(home: Path) -> Done:

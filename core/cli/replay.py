@@ -99,8 +99,11 @@ def _named(names: Sequence[str]) -> list[Preset]:
 def _report(events: Generator[ReplayEvent, None, None], images: Dataset, *, as_json: bool, quiet: bool) -> None:
     from core.replay import ReplayStep  # noqa: PLC0415 - torch
 
-    to = err if quiet else out
+    to, failure = err if quiet else out, ""
     for event in events:
+        if failure:  # only now is it certain that the replay goes on, and does not end with that error
+            remark(failure)
+            failure = ""
         if not isinstance(event, ReplayStep):
             continue
         if as_json:
@@ -119,8 +122,10 @@ def _report(events: Generator[ReplayEvent, None, None], images: Dataset, *, as_j
             chosen = Chosen(event.settings, event.preset.name, changes)
             for ended in report(training, chosen, images.shape, to=to):
                 if ended.outcome.status == "failed":
-                    remark(f"{event.preset.name} failed: {ended.outcome.reason}")
+                    failure = f"{event.preset.name} failed: {ended.outcome.reason}"
             say("", to=to)
+    if failure:
+        remark(failure)
 
 
 def _one_training(events: Iterator[ReplayEvent]) -> Iterator[Event]:

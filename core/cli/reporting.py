@@ -77,7 +77,8 @@ def report_json(events: Iterator[Event]) -> list[Finished]:
                 told["not_saved"] = event.unsaved.reason if event.unsaved else None
                 print_json(event="finished", trial=event.trial.id, **told)
                 finished.append(event)
-                running.remove(event.trial)
+                if event.trial in running:
+                    running.remove(event.trial)
     except TrialbookError as error:
         for trial in running:
             print_json(event="finished", trial=trial.id, status="failed", reason=str(error))
@@ -130,6 +131,7 @@ def report(
     running: set[str] = set()
     finished: list[Finished] = []
     lost: list[TrialError] = []
+    together = 1
     with ExitStack() as stack:
         for event in events:
             if isinstance(event, Started):
@@ -155,13 +157,14 @@ def report(
             elif isinstance(event, NotSaved):
                 remark(f"{event.reason}; the training goes on in memory")
             elif isinstance(event, Finished):
+                trial = _saved(event, lost)
                 running.discard(event.trial.id)
                 if not running:
                     stack.close()
                 if together > 1:
                     say("", to=to)
                     say(f"{event.trial.id}, seed {seeds[event.trial.id]}", to=to)
-                _conclude(event, _saved(event, lost), shape.test_images, home, to)
+                _conclude(event, trial, shape.test_images, home, to)
                 finished.append(event)
     if lost:
         raise lost[0]
@@ -270,7 +273,8 @@ def _saved(event: Finished, lost: list[TrialError]) -> Trial:
         trial = rescue(event.unsaved)
     except TrialbookError as error:
         remark(f"{event.unsaved.reason}; nor could the trial be saved elsewhere: {error}")
-        lost.append(TrialError(f"{event.trial.id} could not be saved"))
+        failed = f" after it failed: {event.outcome.reason}" if event.outcome.status == "failed" else ""
+        lost.append(TrialError(f"{event.trial.id} could not be saved{failed}"))
         return event.trial
     remark(f"{event.unsaved.reason}; the whole trial is saved in {trial.directory} instead")
     return trial

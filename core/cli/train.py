@@ -77,8 +77,11 @@ def train(  # noqa: PLR0913 - one argument per option
             except TrialbookError as error:  # the trials themselves have been told of
                 remark(str(error))
     failed = [event for event in finished if event.outcome.status == "failed"]  # while others beside it went on
+    reasons = "; ".join(f"{event.trial.id}: {event.outcome.reason}" for event in failed)
     if failed and not received:
-        raise TrainingError("; ".join(f"{event.trial.id}: {event.outcome.reason}" for event in failed))
+        raise TrainingError(reasons)
+    if failed:
+        remark(reasons)
     return 128 + received[0] if received else 0
 
 

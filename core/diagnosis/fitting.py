@@ -94,7 +94,7 @@ def overfitting(curves: Curves) -> Diagnosis | None:
         return None
     then = median(held_out_accuracies(curves.history[max(at - 2, 0) : at + 3]))
     still = "" if curves.held_out_accuracy < then else "; the accuracy has not fallen, but wrong answers grow surer"
-    # judged by medians, told of the epoch that is marked as the best: one of the last can only be lower by chance
+    # judged by medians, told of a real epoch: one of the last can only be lower by chance
     since = min(range(len(costs) - window), key=costs.__getitem__)
     epoch, lowest, end = curves.history[since].epoch, costs[since], median(fit[-window:])
     meanwhile = f"fell by {fit[since] - end:.2g}" if fit[since] > end else f"stayed at {end:.2g}"

@@ -104,7 +104,8 @@ def rising(curves: Curves) -> Diagnosis | None:
     lowest, level = min(smooth), median(costs[-curves.window :])
     if level - lowest < max(RISEN * lowest, LEAST_JUMP) or not is_beyond_noise(level - lowest, costs, WINDOW):
         return None
-    at = min(range(len(costs)), key=costs.__getitem__)  # judged by medians, told of a real epoch
+    # judged by medians, told of a real epoch: one of the last can only be lower by chance
+    at = min(range(len(costs) - curves.window), key=costs.__getitem__)
     epoch, lowest = curves.history[at].epoch, costs[at]
     return Diagnosis(
         "learning rate too high",
