@@ -23,7 +23,7 @@ def step():
 
 def train():
     with freed_memory_kept():
-        for _ in range(4):
+        for _ in range(12):  # until the heap has room for all orders in which blocks come and go
             step()
         before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
         for _ in range(8):
@@ -47,4 +47,4 @@ def test_a_thread_that_trains_touches_no_new_pages_in_every_step() -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         return int(done.stdout)
 
-    assert faults("one heap") < 100 < faults("a heap per thread")
+    assert 5 * faults("one heap") < faults("a heap per thread")
