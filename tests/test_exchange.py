@@ -90,6 +90,7 @@ def test_an_export_overwrites_nothing(trial: Trial, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
 
 
+@pytest.mark.usefixtures("saved_at_once")
 def test_a_trial_that_is_trained_is_not_exported_and_a_dead_one_is_interrupted(
     small: Settings, digits: Dataset, home: Path, tmp_path: Path
 ) -> None:
