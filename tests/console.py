@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import Input
 
+from core.settings import Settings, widths_text
 from core.trials.store import list_trials
 from core.trials.trial import Trial
 from tui.app import TrialbookApp
@@ -53,6 +54,16 @@ def write_config(text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
+
+
+def settings_of(console: Console) -> Settings:
+    """Return the settings that the forms show."""
+    return console.app.edits.draft.settings
+
+
+def widths(console: Console) -> str:
+    """Return the widths of the hidden layers that the forms show."""
+    return widths_text(settings_of(console))
 
 
 def remember(home: Path, draft: Draft | None = None, **values: object) -> None:

@@ -10,8 +10,8 @@ import pytest
 from core.data.dataset import Dataset
 from core.presets import all_presets
 from core.session import train
-from core.settings import Settings, widths_text
-from tests.console import Console, make_places, run
+from core.settings import Settings
+from tests.console import Console, make_places, run, settings_of, widths
 from tui.draft import ALL_DROPOUTS
 from tui.plot.widget import CurvesPlot
 from tui.screens.check import CheckDialog
@@ -31,14 +31,6 @@ WIDE = (200, 60)
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return make_places(tmp_path, monkeypatch)
-
-
-def settings_of(console: Console) -> Settings:
-    return console.app.edits.draft.settings
-
-
-def widths(console: Console) -> str:
-    return widths_text(settings_of(console))
 
 
 def line(console: Console, text: str) -> str:

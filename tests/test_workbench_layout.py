@@ -11,8 +11,8 @@ from textual.widgets import Input
 
 from core.data.dataset import Dataset
 from core.session import train
-from core.settings import Settings, widths_text
-from tests.console import Console, draft_with, make_places, remember, run, trials
+from core.settings import Settings
+from tests.console import Console, draft_with, make_places, remember, run, settings_of, trials, widths
 from tui.draft import Draft
 from tui.plot.widget import CurvesPlot
 from tui.screens.check import CheckDialog
@@ -28,14 +28,6 @@ RATE = "training.learning_rate"
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return make_places(tmp_path, monkeypatch)
-
-
-def settings_of(console: Console) -> Settings:
-    return console.app.edits.draft.settings
-
-
-def widths(console: Console) -> str:
-    return widths_text(settings_of(console))
 
 
 def test_panels_have_room_at_every_size(places: Path) -> None:
