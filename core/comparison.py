@@ -52,7 +52,7 @@ class Column:
         test_accuracy: At the last epoch, a fraction.
         test_cost: At the last epoch.
         train_cost: At the last epoch, penalty included, dropout on.
-        gap: Test cost minus train cost at the last epoch: how far the two curves are apart.
+        gap: As `core.epoch.Epoch.gap`, at the last epoch.
         validation_accuracy: At the last epoch; None without a validation split.
         best_epoch: The epoch with the lowest cost.
         best_test_accuracy: At the best epoch.
@@ -225,7 +225,6 @@ def _column(trial: Trial) -> Column:
     listed = listed_trial(trial)
     summary = trial.summary()  # which, unlike the list's, says what is wrong with it
     last, best = (part if isinstance(part, dict) else {} for part in (summary.get("last"), summary.get("best")))
-    test_cost, train_cost = _number(last.get("test_cost")), _number(last.get("train_cost"))
     parent = summary.get("parent")
     return Column(
         trial=trial,
@@ -236,9 +235,9 @@ def _column(trial: Trial) -> Column:
         epoch=_whole(last.get("epoch")) or 0,
         epochs=_whole(summary.get("epochs")),
         test_accuracy=_number(last.get("test_accuracy")),
-        test_cost=test_cost,
-        train_cost=train_cost,
-        gap=None if test_cost is None or train_cost is None else test_cost - train_cost,
+        test_cost=_number(last.get("test_cost")),
+        train_cost=_number(last.get("train_cost")),
+        gap=_number(last.get("gap")),
         validation_accuracy=_number(last.get("validation_accuracy")),
         best_epoch=_whole(best.get("epoch")),
         best_test_accuracy=_number(best.get("test_accuracy")),

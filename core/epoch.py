@@ -46,3 +46,8 @@ class Epoch:
     def best_cost(self) -> float:
         """The cost by which the best epoch is chosen: on the validation images if there are any, or the test's."""
         return self.test_cost if self.validation_cost is None else self.validation_cost
+
+    @property
+    def gap(self) -> float:
+        """By how much the test cost is above the train cross-entropy, both without penalty: what is overfitted."""
+        return self.test_cost - self.train_cross_entropy

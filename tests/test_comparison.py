@@ -78,7 +78,7 @@ def test_columns_hold_the_results(pair: tuple[Trial, Trial]) -> None:
     assert (first.name, first.parent, second.parent, second.status) == ("first", None, pair[0].id, "finished")
     assert (first.epoch, second.epoch, second.epochs, first.parameters) == (2, 5, 5, second.parameters)
     assert second.test_accuracy == pytest.approx(last.test_accuracy)
-    assert second.gap == pytest.approx(last.test_cost - last.train_cost, abs=1e-6)
+    assert second.gap == pytest.approx(last.test_cost - last.train_cross_entropy, abs=1e-6)
     assert second.validation_accuracy is None
     assert second.seconds == pytest.approx(sum(epoch.seconds for epoch in pair[1].history()[0]), abs=0.01)
     assert found.best["test_accuracy"] == found.best["test_cost"] == (1,)
@@ -93,9 +93,9 @@ def test_columns_hold_the_results(pair: tuple[Trial, Trial]) -> None:
 
 def test_the_best_of_each_row(home: Path) -> None:
     trials = [
-        stand_in(home, 1, test_accuracy=0.5, test_cost=1.5, train_cost=1.9, seconds=3.0),
-        stand_in(home, 2, test_accuracy=0.6, test_cost=1.5, train_cost=1.4, seconds=2.0),
-        stand_in(home, 3, test_accuracy=0.6, test_cost=1.6, train_cost=0.1, seconds=4.0),
+        stand_in(home, 1, test_accuracy=0.5, test_cost=1.5, train_cross_entropy=1.9, seconds=3.0),
+        stand_in(home, 2, test_accuracy=0.6, test_cost=1.5, train_cross_entropy=1.4, seconds=2.0),
+        stand_in(home, 3, test_accuracy=0.6, test_cost=1.6, train_cross_entropy=0.1, seconds=4.0),
     ]
     best = compare(trials).best
     assert best == {

@@ -85,7 +85,7 @@ def test_a_report_tells_what_changed_and_whether_it_is_real(home: Path, two: tup
     assert second.changes == ("learning rate: 0.001 → 0.01", "epochs: 2 → 4")
     assert second.verdict == trial_verdict(*two)
     assert second.last is not None
-    assert second.gap == pytest.approx(second.last.test_cost - second.last.train_cost)
+    assert second.gap == pytest.approx(second.last.test_cost - second.last.train_cross_entropy)
     page = Page(render_html(report)).words
     assert "since 1: learning rate: 0.001 → 0.01; epochs: 2 → 4 faster" in page
     assert f"{second.verdict}" in page

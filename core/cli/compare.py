@@ -98,7 +98,7 @@ def _show_results(found: Comparison) -> None:
             ),
         )
     print_table(rows)
-    tell("* the best; gap: test cost minus train cost, at the last epoch as all but the best epoch's")
+    tell("* the best; gap: test cost minus train cost without penalty; all but the best epoch's is the last epoch's")
     say("")
 
 

@@ -42,7 +42,7 @@ def trials(home: Path, *, words: str, as_json: bool) -> None:
     """List the saved trials, oldest first; a narrow terminal leaves columns out.
 
     "since parent" is the change of the accuracy in points and McNemar's p; "gap" is the last epoch's test cost minus
-    its train cost.
+    its train cost without the penalty.
     """
     every = list_trials(home)
     listed = [trial for trial in every if _has_all(trial, words)]
@@ -78,8 +78,8 @@ def _figure(listed: Listed, part: str, name: str) -> float | None:
 
 
 def _gap(listed: Listed) -> str:
-    test, train = (_figure(listed, "last", name) for name in ("test_cost", "train_cost"))
-    return "-" if test is None or train is None else f"{test - train:+.3f}"
+    gap = _figure(listed, "last", "gap")
+    return "-" if gap is None else f"{gap:+.3f}"
 
 
 def _since_parent(listed: Listed) -> str:

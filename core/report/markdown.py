@@ -65,8 +65,8 @@ def render_markdown(report: Report, folder: str) -> str:
 
 _EXPLAINED = (
     "Accuracy and cost are those of the test images; the best epoch is the one with the lowest cost. The gap is the "
-    "test cost minus the train cost at the last epoch; the train cost holds the L2 penalty and is measured with "
-    f"dropout on. The change in accuracy is that since the trial named, on the same test images. {EXPLAINED}"
+    "test cost minus the train cost without the L2 penalty, at the last epoch; the train cost is measured with dropout "
+    f"on. The change in accuracy is that since the trial named, on the same test images. {EXPLAINED}"
 )
 
 

@@ -69,8 +69,8 @@ class TrialPart:
 
     @property
     def gap(self) -> float | None:
-        """Test cost minus train cost at the last epoch; None before the first."""
-        return None if self.last is None else self.last.test_cost - self.last.train_cost
+        """As `Epoch.gap`, at the last epoch; None before the first."""
+        return None if self.last is None else self.last.gap
 
 
 @dataclass(frozen=True, slots=True)

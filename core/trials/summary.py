@@ -65,6 +65,7 @@ def figures(epoch: Epoch) -> dict[str, Any]:
         "epoch": epoch.epoch,
         "train_cost": epoch.train_cost,
         "test_cost": epoch.test_cost,
+        "gap": epoch.gap,
         "test_accuracy": epoch.test_accuracy,
         "validation_accuracy": epoch.validation_accuracy,
     }

@@ -122,11 +122,6 @@ def epoch_of(run: Run, number: int) -> Epoch | None:
     return run.history[index] if index < len(run.history) and run.history[index].epoch == number else None
 
 
-def gap(epoch: Epoch) -> float:
-    """Return by how much the test cost is above the train cross-entropy, both without penalty: what is overfitted."""
-    return epoch.test_cost - epoch.train_cross_entropy
-
-
 def smoothed(values: Sequence[float], weight: float) -> list[float]:
     """Return the exponential moving average of the values, without the bias towards zero at its beginning.
 

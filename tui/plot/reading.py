@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.style import Style
 
 from core.epoch import Epoch
-from tui.plot.curves import Run, best_of, epoch_of, gap, overlay_role, overlay_sign, short_title
+from tui.plot.curves import Run, best_of, epoch_of, overlay_role, overlay_sign, short_title
 from tui.plot.view import View
 from tui.words import percent, signed
 
@@ -131,7 +131,7 @@ def _own(epoch: Epoch, view: View, style_of: StyleOf) -> list[Content]:
     ]
     if epoch.validation_cost is not None:
         parts.append(Content.assemble(("val", style_of("validation")), f" {number_text(epoch.validation_cost)}"))
-    difference = gap(epoch)
+    difference = epoch.gap
     parts.append(Content(f"gap {'+' if difference >= 0 else ''}{number_text(difference)}"))
     accuracy = f"accuracy {percent(epoch.train_accuracy)} / {percent(epoch.test_accuracy)}"
     if epoch.validation_accuracy is not None:

@@ -105,7 +105,7 @@ def _line(label: str, *parts: Content) -> Content:
 def _table(last: Epoch) -> list[Content]:
     """Return cost and accuracy on the training, test and validation images, and the gap between the first two."""
     heads = ["train", "test", "gap"]
-    costs = [f"{last.train_cost:.4f}", f"{last.test_cost:.4f}", signed(last.test_cost - last.train_cross_entropy)]
+    costs = [f"{last.train_cost:.4f}", f"{last.test_cost:.4f}", signed(last.gap)]
     points = 100 * (last.test_accuracy - last.train_accuracy)
     accuracies = [percent(last.train_accuracy), percent(last.test_accuracy), f"{signed(points, 2)} points"]
     if last.validation_cost is not None:

@@ -102,9 +102,9 @@ def _figures(listed: Listed) -> Content:
         accuracy, cost = number(figures.get("test_accuracy")), number(figures.get("test_cost"))
         if accuracy is not None and cost is not None:
             parts.append(f"{kind} epoch {figures.get('epoch')}: {100 * accuracy:.2f} %, test cost {cost:.4f}")
-    test, train = number(last.get("test_cost")), number(last.get("train_cost"))
-    if test is not None and train is not None:
-        parts.append(f"gap {signed(test - train)}")
+    gap = number(last.get("gap"))
+    if gap is not None:
+        parts.append(f"gap {signed(gap)}")
     parts = parts or ["no epoch is complete"]
     parts += [text_in(listed.summary, name) for name in ("hidden", "source") if listed.summary.get(name)]
     return safe("   ".join(parts))

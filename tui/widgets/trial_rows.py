@@ -37,8 +37,8 @@ TRIAL_COLUMNS = (
     Column("hidden", 16, 54),
     Column("data", 10, 52),
 )
-"""What a list shows of saved trials, as far as there is room. The gap is the last epoch's test cost less its train
-cost; the verdict is on the last epoch's accuracy against the parent's."""
+"""What a list shows of saved trials, as far as there is room. The gap is that of `core.epoch.Epoch`, of the last
+epoch; the verdict is on the last epoch's accuracy against the parent's."""
 STARTED = 2
 """The column that lists of trials are sorted by at first."""
 
@@ -105,8 +105,7 @@ def _pairs(listed: Listed, parent_title: str) -> list[tuple[str, SortValue]]:
     summary, about = listed.summary, listed.about
     best, last = figures_of(summary, best=True), figures_of(summary, best=False)
     costs = [number(part.get("test_cost")) for part in (best, last)]
-    train_cost, done = number(last.get("train_cost")), number(last.get("epoch"))
-    gap = None if costs[1] is None or train_cost is None else costs[1] - train_cost
+    gap, done = number(last.get("gap")), number(last.get("epoch"))
     parameters, seconds = number(summary.get("parameters")), number(summary.get("seconds"))
     title, tags = title_of(listed), " ".join(about.tags)
     hidden, source = (text_in(summary, key) for key in ("hidden", "source"))
