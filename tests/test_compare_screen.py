@@ -11,10 +11,12 @@ import pytest
 from textual.widgets import Static
 
 from core.comparison import compare, disagreements
-from core.data.dataset import Dataset
+from core.data.dataset import Dataset, load_data
+from core.errors import DataError
 from core.session import train
-from core.settings import Settings, change_settings
+from core.settings import DataSettings, Settings, change_settings
 from tests.console import Console, draft_with, make_places, remember, run, trials
+from tui.comparing import load_images
 from tui.plot.widget import CurvesPlot
 from tui.screens.choose import OverlayScreen
 from tui.screens.compare import CompareScreen
@@ -197,9 +199,46 @@ def test_images_that_are_not_there_leave_the_rest(home: Path) -> None:
         await console.see(
             "the images cannot be shown", "have changed since", "2 wide against 1 narrow", "test accuracy"
         )
-        assert "\n" not in console.find(PairPictures)._problem
+        assert "\n" not in console.find(PairPictures)._problems["0" * 64]
 
     run(home, steps)
+
+
+def test_each_pair_shows_the_images_that_it_was_tested_on(home: Path, folder: Path) -> None:
+    settings = change_settings(Settings(), {"data.source": str(folder), "model.hidden": "8", "training.epochs": 1})
+    data = load_data(settings.data)
+    for seed in (0, 1):
+        list(train(change_settings(settings, {"training.seed": seed}), data, home=home))
+
+    async def steps(console: Console) -> None:
+        await open_comparison(console, [ids(home)[at] for at in (0, 1, 3, 4)])
+        pictures = console.find(Pictures)
+        await console.until(lambda: pictures._images.shape[1:] == (1, 8, 8))
+        await console.press("tab", "tab")
+        await console.press("down", "down", "right", "right")
+        assert console.find(Pairs).pair == (2, 3)
+        await console.until(lambda: pictures._images.shape == data.test.images.shape)
+        await console.press("up", "left", "left")
+        await console.press("up", "up")
+        assert console.find(Pairs).pair == (0, 1)
+        await console.until(lambda: pictures._images.shape[1:] == (1, 8, 8))
+
+    run(home, steps)
+
+
+def test_images_come_from_any_trial_that_was_tested_on_them(home: Path, digits: Dataset) -> None:
+    saved, shown = trials(home)[:2], []
+
+    def load(_settings: DataSettings, _progress: object) -> Dataset:
+        shown.append(1)
+        if len(shown) == 1:
+            raise DataError("the folder is gone")
+        return digits
+
+    assert np.array_equal(load_images(saved, load), digits.test.images.numpy())
+    shown.clear()
+    with pytest.raises(DataError, match="the folder is gone"):
+        load_images(saved[:1], load)
 
 
 def test_trials_of_other_images_are_shown_but_not_judged(home: Path) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.comparison import Column, Comparison, compare, disagreements
 from core.data.catalog import KNOWN_SETS
-from core.errors import DataError, TrialError
+from core.errors import DataError, TrialbookError, TrialError
 from core.settings import DataSettings
 from core.trials.store import find_trial
 from core.trials.trial import Trial
-from core.verdict import last_epoch, mcnemar
+from core.verdict import images_tested_on, last_epoch, mcnemar
 from tui.plot.curves import Run, overlay_sign, short_title
 from tui.runs import Shown, read_shown
 from tui.widgets.compare_table import TableRow
@@ -38,6 +39,7 @@ class PairImages:
 
     Attributes:
         pair: The positions of the two in the comparison.
+        tested_on: The fingerprint of the data that both were tested on.
         only: By position in `pair` (0 or 1), the test images that only this trial has right.
         classes: Class names by label; foreign text.
         labels: (N,) the true classes of the test images.
@@ -45,6 +47,7 @@ class PairImages:
     """
 
     pair: tuple[int, int]
+    tested_on: str
     only: tuple[NDArray[np.intp], NDArray[np.intp]]
     classes: tuple[str, ...]
     labels: Labels
@@ -99,19 +102,28 @@ def read_pair(trials: tuple[Trial, ...], pair: tuple[int, int]) -> PairImages:
     labels = second.test_labels()
     if max(int(values.max()) for values in (labels, *predicted)) >= len(classes):
         raise TrialError(f"a file of {first.id} or {second.id} is damaged: it holds classes that have no name")
-    return PairImages(pair, (found.only_first, found.only_second), classes, labels, predicted)
+    tested_on, _ = images_tested_on(second)
+    return PairImages(pair, tested_on, (found.only_first, found.only_second), classes, labels, predicted)
 
 
-def load_images(trial: Trial, load: Callable[[DataSettings, OnProgress], Dataset]) -> NDArray[np.uint8]:
-    """Return the test images that a trial was tested on (N, channels, height, width); never by a download.
+def load_images(trials: Sequence[Trial], load: Callable[[DataSettings, OnProgress], Dataset]) -> NDArray[np.uint8]:
+    """Return the test images that trials were tested on (N, channels, height, width); never by a download.
 
     Args:
-        trial: The trial.
+        trials: Trials with the same test images, which need not all have read them from the same place.
         load: Loads a data set.
 
     Raises:
-        TrialbookError: They are not on this machine, have changed since, or cannot be read.
+        TrialbookError: They are nowhere on this machine, have changed since, or cannot be read.
     """
+    *others, last = trials
+    for trial in others:
+        with contextlib.suppress(TrialbookError):
+            return _images_of(trial, load)
+    return _images_of(last, load)
+
+
+def _images_of(trial: Trial, load: Callable[[DataSettings, OnProgress], Dataset]) -> NDArray[np.uint8]:
     from core.data.preview import data_state  # noqa: PLC0415 - Pillow
 
     settings = trial.settings().data

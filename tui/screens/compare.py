@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, on
@@ -21,6 +22,7 @@ from core.trials.trial import Trial
 from core.verdict import EXPLAINED
 from tui.actions import bindings
 from tui.comparing import (
+    PairImages,
     find_trials,
     load_images,
     read_comparison,
@@ -87,6 +89,7 @@ class CompareScreen(PagedPage):
         self._current = "curves"
         self._is_alone = False
         self._workers: dict[str, Worker[Any]] = {}
+        self._loading = ""  # the fingerprint of the images that are being loaded
 
     def compose_page(self) -> ComposeResult:
         """Compose the panels."""
@@ -155,8 +158,8 @@ class CompareScreen(PagedPage):
             take: dict[str, Callable[[Any], None]] = {
                 "curves": self._take_curves,
                 "all": self._take,
-                "pair": self._pictures.show_pair,
-                "images": self._pictures.show_images,
+                "pair": self._take_pair,
+                "images": partial(self._pictures.take_images, self._loading),
             }
             take[name](event.worker.result)
         elif event.state is WorkerState.ERROR:
@@ -165,7 +168,7 @@ class CompareScreen(PagedPage):
             if name in ("curves", "all"):
                 self._say_remarks([text], "✗", "$text-error")
             elif name == "images":
-                self._pictures.show_images(None, text)
+                self._pictures.take_images(self._loading, None, text)
             else:
                 self._pictures.say(text)
 
@@ -251,11 +254,21 @@ class CompareScreen(PagedPage):
 
     # the images
 
+    def _take_pair(self, pair: PairImages) -> None:
+        self._pictures.show_pair(pair)
+        self._load_images()
+
     def _load_images(self) -> None:
-        """Load the images, once, as soon as their panel is to be seen."""
-        if self._pictures.is_waiting and self._shown and "images" not in self._workers:
-            first, load = self._trials[0], self._trialbook.load_dataset
-            self._work("images", lambda: load_images(first, load))
+        """Load the images that the pair was tested on, as soon as their panel is to be seen."""
+        panel, worker = self._pictures, self._workers.get("images")
+        pair = panel.pair
+        if pair is None or not panel.is_waiting or not panel.display:
+            return
+        if worker is not None and not worker.is_finished and self._loading == pair.tested_on:
+            return
+        self._loading = pair.tested_on
+        trials, load = [self._trials[at] for at in reversed(pair.pair)], self._trialbook.load_dataset
+        self._work("images", lambda: load_images(trials, load))
 
     @on(PairPictures.Shown)
     def _pictures_shown(self) -> None:
@@ -285,8 +298,7 @@ class CompareScreen(PagedPage):
         self.query_one("#compare-left").display = not single or self._current in ("curves", "table")
         self.query_one("#compare-right").display = not single or self._current in ("pairs", "pictures")
         self.query_one("#compare-tabs", Static).update(tab_line(_PANELS, self._current))
-        if self._comparison is not None and (not single or self._current == "pictures"):
-            self._load_images()
+        self._load_images()
         if self._comparison is not None:
             self._say_pair(self._comparison)
         self.call_after_refresh(self._row_moved)  # which is wrapped to the width

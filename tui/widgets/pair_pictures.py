@@ -44,8 +44,8 @@ class PairPictures(Vertical):
         self.border_title = _TITLE
         self.pair: PairImages | None = None
         self._side = 1  # of the pair, whose own right images are shown
-        self._images: NDArray[np.uint8] | None = None
-        self._problem = ""  # why the images are not there
+        self._images: dict[str, NDArray[np.uint8]] = {}  # by the fingerprint of their data, as the next
+        self._problems: dict[str, str] = {}  # why images are not there
 
     def compose(self) -> ComposeResult:
         """Compose grid and line."""
@@ -54,16 +54,19 @@ class PairPictures(Vertical):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the test images are neither there nor known to be missing."""
-        return self._images is None and not self._problem
+        """Whether the pair's test images are neither there nor known to be missing."""
+        return self.pair is not None and self.pair.tested_on not in self._images | self._problems
 
     def clear(self) -> None:
-        """Forget the pair, and the images too: other trials may have been tested on others."""
-        self.pair, self._images, self._problem = None, None, ""
+        """Forget the pair and all images."""
+        self.pair, self._images, self._problems = None, {}, {}
 
-    def show_images(self, images: NDArray[np.uint8] | None, problem: str = "") -> None:
-        """Take over the test images (N, channels, height, width), or why they cannot be shown."""
-        self._images, self._problem = images, problem
+    def take_images(self, tested_on: str, images: NDArray[np.uint8] | None, problem: str = "") -> None:
+        """Take over the test images (N, channels, height, width) of a fingerprint, or why they cannot be shown."""
+        if images is None:
+            self._problems[tested_on] = problem
+        else:
+            self._images[tested_on] = images
         self._show()
 
     def show_pair(self, pair: PairImages | None) -> None:
@@ -100,20 +103,21 @@ class PairPictures(Vertical):
         sign, other_sign = overlay_sign(pair.pair[side]), overlay_sign(pair.pair[1 - side])
         self.border_title = f"{sign} right, {other_sign} wrong: {count:,}"
         self.border_subtitle = f"x: {other_sign} right, {sign} wrong: {other:,}"
-        if self._images is None:
-            waiting = "the images cannot be shown" if self._problem else "loading the images …"
+        images, problem = self._images.get(pair.tested_on), self._problems.get(pair.tested_on, "")
+        if images is None:
+            waiting = "the images cannot be shown" if problem else "loading the images …"
             pictures.show(none, (), lambda _index: nowhere(), empty=waiting)
-            self.say(self._problem)
+            self.say(problem)
             return
         empty = f"there is no image that {sign} has right and {other_sign} has wrong"
-        pictures.show(self._images, pair.only[side], lambda index: pair.picture(index, side), empty=empty)
+        pictures.show(images, pair.only[side], lambda index: pair.picture(index, side), empty=empty)
 
     @on(Pictures.Moved)
     def _picture_moved(self) -> None:
         """Say what the two make of the image under the cursor."""
         index, pair = self.query_one(Pictures).index, self.pair
         if index is None or pair is None:
-            self.say(self._problem)
+            self.say("" if pair is None else self._problems.get(pair.tested_on, ""))
             return
         names = [pair.classes[int(values[index])] for values in (pair.labels, *pair.predicted)]
         taken = (f"{overlay_sign(pair.pair[at])} takes it for {names[1 + at]}" for at in (0, 1))
