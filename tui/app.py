@@ -210,7 +210,8 @@ class TrialbookApp(App[None]):
     async def action_suspend_process(self) -> None:  # type: ignore[override]  # actions may wait
         """Go back to the shell, with the training paused so that its clock stands still too."""
         training = self.training
-        if training is not None and training.snapshot.phase == "training":
+        is_training = training is not None and training.snapshot.phase == "training"
+        if training is not None and is_training and not training.control.paused:
             training.control.pause()
             deadline = time.monotonic() + _PAUSE
             while training.snapshot.phase == "training" and time.monotonic() < deadline:

@@ -58,6 +58,8 @@ class Leaving:
 
     def _leave(self, how: str | None) -> None:
         app = self._app
+        if how is None and not self._status:  # who stays after all takes back what was chosen before
+            self.is_awaited = self._goes_on = False
         if how is None or app.training is None:
             return
         self.is_awaited, self._goes_on = True, how == "leave"

@@ -201,7 +201,7 @@ class Trainings:
                 self._app.say(Content("training"))
             else:
                 control.pause()
-                self._app.say(Content("paused"))
+                self._app.say(Content("paused" if control.paused else "it is ending, and is not paused any more"))
             self._app.workbench.refresh_bindings()
 
     def end(self, *, at_once: bool) -> None:
