@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from textual.app import RenderResult
@@ -144,8 +145,11 @@ def _readings(values: FigureValues, last: Epoch, width: int) -> list[Content]:
         shown = f"epoch {best.epoch}: test cost {best.test_cost:.4f}, accuracy {percent(best.test_accuracy)}"
         lines.append(_line("best", Content(shown)))
     if values.parent:
-        other = values.parent[min(last.epoch, len(values.parent)) - 1]
-        where = f"at epoch {other.epoch}" + (", its last" if other.epoch < last.epoch else "")
+        # by its number, as a damaged history may lack epochs
+        done = bisect_right(values.parent, last.epoch, key=lambda epoch: epoch.epoch)
+        other = values.parent[max(done - 1, 0)]
+        is_last = other is values.parent[-1] and other.epoch < last.epoch
+        where = f"at epoch {other.epoch}" + (", its last" if is_last else "")
         points = 100 * (last.test_accuracy - other.test_accuracy)
         shown = f"test cost {signed(last.test_cost - other.test_cost)}, accuracy {signed(points, 2)} points"
         name = short_name(values.parent_title, max(_PARENT, width - _COLUMN - len(f"against  {where}")))
