@@ -47,6 +47,7 @@ class Column:
         name: What people call it, or "".
         parent: The trial or preset it was derived from, or None.
         status: As `core.trials.store.Listed.status`.
+        shown: The same as people read it, as `Listed.shown`.
         epoch: Complete epochs.
         epochs: Planned epochs.
         test_accuracy: At the last epoch, a fraction.
@@ -66,6 +67,7 @@ class Column:
     name: str
     parent: str | None
     status: str
+    shown: str
     epoch: int
     epochs: int | None
     test_accuracy: float | None
@@ -232,6 +234,7 @@ def _column(trial: Trial) -> Column:
         name=listed.about.name,
         parent=parent if isinstance(parent, str) else None,
         status=listed.status,
+        shown=listed.shown,
         epoch=_whole(last.get("epoch")) or 0,
         epochs=_whole(summary.get("epochs")),
         test_accuracy=_number(last.get("test_accuracy")),

@@ -20,7 +20,7 @@ from core.film import frame_of, read_film
 from core.session import train
 from core.settings import Settings, change_settings
 from core.trials.lineage import ancestors
-from core.trials.store import find_trial
+from core.trials.store import find_trial, listed_trial
 from core.trials.trial import PREDICTIONS, RAN_ON, SUMMARY, About, Trial
 from core.trials.writer import First, new_writer
 from core.verdict import Verdict, trial_verdict, verdict_from
@@ -89,6 +89,12 @@ def test_columns_hold_the_results(pair: tuple[Trial, Trial]) -> None:
     ]
     assert found.verdicts == {(0, 1): trial_verdict(*pair)}
     assert found.remarks == ()
+
+
+def test_a_paused_trial_is_not_said_to_be_running(pair: tuple[Trial, Trial], monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = dataclasses.replace(listed_trial(pair[1]), status="running", is_paused=True)
+    monkeypatch.setattr("core.comparison.listed_trial", lambda one: waits if one == pair[1] else listed_trial(one))
+    assert [column.shown for column in compare(pair).columns] == ["finished", "paused"]
 
 
 def test_the_best_of_each_row(home: Path) -> None:

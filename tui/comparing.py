@@ -150,7 +150,7 @@ def table_rows(comparison: Comparison) -> list[TableRow]:
         if any(value is not None for value in values):
             rows.append(TableRow(label, tuple(map(write, values)), comparison.best.get(name, ())))
     rows.append(TableRow("epochs", tuple(f"{column.epoch}/{column.epochs or '-'}" for column in columns)))
-    rows.append(TableRow("status", tuple(column.status for column in columns)))
+    rows.append(TableRow("status", tuple(column.shown for column in columns)))
     signs = {column.id: overlay_sign(at) for at, column in enumerate(columns)}
     rows.append(TableRow("parent", tuple(signs.get(column.parent or "", column.parent or "-") for column in columns)))
     rows.append(TableRow("Settings that differ" if comparison.settings else "All settings are the same"))

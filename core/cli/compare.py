@@ -60,7 +60,8 @@ def _as_plain(found: Comparison) -> dict[str, Any]:
     ids = [column.id for column in found.columns]
     return {
         "trials": [
-            {name: value for name, value in _fields(column).items() if name != "trial"} for column in found.columns
+            {name: value for name, value in _fields(column).items() if name not in ("trial", "shown")}
+            for column in found.columns
         ],
         "best": {name: [ids[at] for at in places] for name, places in found.best.items()},
         "settings": [dataclasses.asdict(row) for row in found.settings],
@@ -82,7 +83,7 @@ def _fields(column: Column) -> dict[str, Any]:
 
 def _show_results(found: Comparison) -> None:
     for number, column in enumerate(found.columns, 1):
-        say(f"{number}  {column.id}  {column.status}  {column.name}".rstrip())
+        say(f"{number}  {column.id}  {column.shown}  {column.name}".rstrip())
     say("")
     rows = table("", *(f">{number}" for number in range(1, len(found.columns) + 1)))
     for name, label, shown in _RESULTS:

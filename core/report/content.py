@@ -97,7 +97,7 @@ class _Gatherer:
             title=each.about.name or trial.id,
             note=each.about.note,
             tags=each.about.tags,
-            status=each.status,
+            status=each.shown,
             reason=_text(summary, "reason"),
             created=_when(_text(summary, "created")),
             base=self._base(each, before),
@@ -211,7 +211,7 @@ def _by_size(parts: Sequence[TrialPart]) -> list[str]:
 
 def _data_part(fingerprint: str, parts: Sequence[TrialPart], listed: Sequence[Listed]) -> DataPart:
     own = [part for part in parts if part.data == fingerprint]
-    candidates = [part for part in own if part.last is not None and part.status not in ("running", "damaged")]
+    candidates = [part for part in own if part.last is not None and part.status not in ("running", "paused", "damaged")]
     validated = bool(candidates) and all(part.last and part.last.validation_accuracy is not None for part in candidates)
     best = max(candidates, key=lambda part: _rank(part, validated), default=None)
     told = best or own[0]
@@ -307,7 +307,7 @@ def _duration(seconds: float) -> str:
 
 
 def _counts(listed: Sequence[Listed]) -> str:
-    counted = Counter(each.status for each in listed)
+    counted = Counter(each.shown for each in listed)
     parts = [f"{count:,} {status}" for status, count in counted.most_common()]
     days = sorted(text[:10] for each in listed if (text := _text(each.summary, "created")))
     when = "" if not days else f", made on {days[0]}" if days[0] == days[-1] else f", made {days[0]} to {days[-1]}"
