@@ -70,13 +70,20 @@ def backpropagate(
     values, back = _through_linear(f"linear{number}", model.linear(number), values, dtype, gradients)
     ways.append(back)
     logits = values.to(inputs.dtype)
-    with torch.enable_grad():  # the loss is best left to autograd: its kinds are many, and its calls few
-        leaf = logits.detach().requires_grad_()
-        loss = functional.cross_entropy(leaf, targets, label_smoothing=label_smoothing)
-    (gradient,) = torch.autograd.grad(loss, leaf)
+    loss, gradient = _cross_entropy(logits, targets, label_smoothing)
     while ways:  # what a layer has kept is freed when it is done
         gradient = ways.pop()(gradient)
-    return Backpropagated(loss.detach(), logits, gradients)
+    return Backpropagated(loss, logits, gradients)
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float) -> tuple[Tensor, Tensor]:
+    """Return the mean cross-entropy (), and its gradient (m, classes) by the logits: (softmax - shares) / m."""
+    m, classes = logits.shape
+    shares = functional.one_hot(targets, classes).to(logits.dtype) if targets.dim() == 1 else targets
+    if label_smoothing:
+        shares = shares * (1 - label_smoothing) + label_smoothing / classes
+    logarithms = torch.log_softmax(logits, 1)
+    return (shares * logarithms).sum() / -m, logarithms.exp().sub_(shares).div_(m)
 
 
 def _through_block(block: Block, values: Tensor, dtype: torch.dtype, gradients: dict[str, Tensor]) -> _Way:
