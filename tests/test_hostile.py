@@ -6,11 +6,9 @@ test_exchange, test_cli, test_report and test_console_terminal.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
-import struct
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -395,9 +393,3 @@ def test_a_draft_with_very_many_wrong_inputs_is_remembered_in_part() -> None:
     draft = draft_from_dict(values)
     assert set(draft.wrong) == {"model.hidden.1.width", "model.hidden.2.width", "training.epochs"}
     assert len(draft.wrong["training.epochs"].text) == 5_000
-
-
-def test_an_archive_of_a_table_of_contents_alone_is_one_line(trialbook: Trialbook, tmp_path: Path) -> None:
-    stream = io.BytesIO(struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 2**32 - 1, 0, 0))
-    (tmp_path / "bare.pt").write_bytes(stream.getvalue())
-    assert_one_line(trialbook("evaluate", tmp_path / "bare.pt", "--data", "digits"), "is not laid out as torch.save")

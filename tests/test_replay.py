@@ -21,7 +21,7 @@ from core.replay_table import TAG, replayed, reported_verdict, two_proportions
 from core.trials.store import list_trials
 from core.verdict import trial_verdict
 from tests.conftest import Ran
-from tests.test_cli import started, wait_for_an_epoch
+from tests.test_cli_process import started, wait_for_an_epoch
 
 Trialbook = Callable[..., Ran]
 SMALL = {"data.source": "digits", "model.hidden": "16-8", "training.epochs": 2, "training.learning_rate": 0.01}

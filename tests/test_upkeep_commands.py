@@ -23,7 +23,8 @@ from core.trials.conclusion import conclusion_of
 from core.trials.store import find_trial, list_trials
 from core.trials.trial import About
 from tests.conftest import Ran, run_python
-from tests.test_cli import EVIL, harmless, started, wait_for_an_epoch
+from tests.test_cli import EVIL, harmless
+from tests.test_cli_process import started, wait_for_an_epoch
 
 Trialbook = Callable[..., Ran]
 QUICK = ("--hidden", "16-8", "--epochs", "1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import struct
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -157,6 +158,12 @@ def test_a_hole_in_the_weights_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(GOOD[:start] + bytes(40) + GOOD[start + 40 :])
     with pytest.raises(WeightsError, match="is damaged: the checksum of archive/data/0 is wrong"):
         read_weights(path)
+
+
+def test_an_archive_of_a_table_of_contents_alone_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "bare.pt").write_bytes(struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 2**32 - 1, 0, 0))
+    with pytest.raises(WeightsError, match=r"is not laid out as torch\.save"):
+        read_weights(tmp_path / "bare.pt")
 
 
 def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
