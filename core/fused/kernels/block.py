@@ -5,7 +5,31 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from core.fused.kernels.parts import activate, kept_neurons, product, slope
+from core.fused.kernels.parts import activate, kept_neurons, product, slope, tile
+
+
+@triton.jit
+def _measure(products, begin, column, m, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Return the mean of a layer's products over a batch, and the sum of squared distances from it (COLUMNS,)."""
+    row = tl.arange(0, ROWS)
+    total = tl.zeros((COLUMNS,), tl.float32)
+    for start in range(0, m, ROWS):
+        there, place = tile(begin, start + row, column, m, width)
+        total += tl.sum(tl.load(products + place, mask=there, other=0.0), axis=0)
+    mean = total / m
+    squares = tl.zeros((COLUMNS,), tl.float32)
+    for start in range(0, m, ROWS):
+        there, place = tile(begin, start + row, column, m, width)
+        distance = tl.load(products + place, mask=there, other=0.0) - mean[None, :]
+        squares += tl.sum(tl.where(there, distance * distance, 0.0), axis=0)
+    return mean, squares
+
+
+@triton.jit
+def _follow(running, own, inside, momentum, value):
+    """Move batch norm's running statistics towards a batch's."""
+    old = tl.load(running + own, mask=inside, other=0.0)
+    tl.store(running + own, old + momentum * (value - old), mask=inside)
 
 
 @triton.jit(do_not_specialize=["layer", "dropped"])
@@ -52,8 +76,7 @@ def block_forward(
     offset = tl.load(bias + own, mask=inside, other=0.0)
     row = tl.arange(0, ROWS)
     if WHOLE:
-        there = (row < m)[:, None] & inside[None, :]
-        place = begin + row[:, None] * width + column[None, :]
+        there, place = tile(begin, row, column, m, width)
         if PRODUCT:
             whole = product(
                 inputs + copy * m * before,
@@ -74,30 +97,17 @@ def block_forward(
         else:
             whole = tl.load(products + place, mask=there, other=0.0)
     if NORM:
-        total = tl.zeros((COLUMNS,), tl.float32)
-        squares = tl.zeros((COLUMNS,), tl.float32)
         if WHOLE:
             mean = tl.sum(whole, axis=0) / m
             distance = tl.where(there, whole - mean[None, :], 0.0)
             squares = tl.sum(distance * distance, axis=0)
         else:
-            for start in range(0, m, ROWS):
-                there = (start + row < m)[:, None] & inside[None, :]
-                place = begin + (start + row)[:, None].to(tl.int64) * width + column[None, :]
-                total += tl.sum(tl.load(products + place, mask=there, other=0.0), axis=0)
-            mean = total / m
-            for start in range(0, m, ROWS):
-                there = (start + row < m)[:, None] & inside[None, :]
-                place = begin + (start + row)[:, None].to(tl.int64) * width + column[None, :]
-                distance = tl.load(products + place, mask=there, other=0.0) - mean[None, :]
-                squares += tl.sum(tl.where(there, distance * distance, 0.0), axis=0)
+            mean, squares = _measure(products, begin, column, m, width, ROWS, COLUMNS)
         deviation = 1 / tl.sqrt(squares / m + eps)
         tl.store(means + own, mean, mask=inside)
         tl.store(deviations + own, deviation, mask=inside)
-        old = tl.load(running_mean + own, mask=inside, other=0.0)
-        tl.store(running_mean + own, old + momentum * (mean + offset - old), mask=inside)
-        old = tl.load(running_var + own, mask=inside, other=0.0)
-        tl.store(running_var + own, old + momentum * (squares / (m - 1) - old), mask=inside)
+        _follow(running_mean, own, inside, momentum, mean + offset)
+        _follow(running_var, own, inside, momentum, squares / (m - 1))
         if tl.program_id(0) == 0:
             tl.store(tracked + copy, tl.load(tracked + copy) + 1)
         factor = deviation * tl.load(scale + own, mask=inside, other=0.0)
@@ -105,8 +115,7 @@ def block_forward(
     if DROPOUT:
         key, step = tl.load(keys + copy), tl.load(at).to(tl.int32)
     for start in range(0, m, ROWS):
-        there = (start + row < m)[:, None] & inside[None, :]
-        place = begin + (start + row)[:, None].to(tl.int64) * width + column[None, :]
+        there, place = tile(begin, start + row, column, m, width)
         value = whole if WHOLE else tl.load(products + place, mask=there, other=0.0)
         if NORM:
             value = (value - mean[None, :]) * factor[None, :]
@@ -199,8 +208,7 @@ def block_backward(
     of_shift = tl.zeros((COLUMNS,), tl.float32)
     of_scale = tl.zeros((COLUMNS,), tl.float32)
     for start in range(0, m, ROWS):
-        there = (start + row < m)[:, None] & inside[None, :]
-        place = begin + (start + row)[:, None].to(tl.int64) * width + column[None, :]
+        there, place = tile(begin, start + row, column, m, width)
         if PRODUCT:
             gradient = product(
                 next_gradients + copy * m * after,
@@ -256,8 +264,7 @@ def block_backward(
     if NORM and not WHOLE:
         of_bias = tl.zeros((COLUMNS,), tl.float32)
         for start in range(0, m, ROWS):
-            there = (start + row < m)[:, None] & inside[None, :]
-            place = begin + (start + row)[:, None].to(tl.int64) * width + column[None, :]
+            there, place = tile(begin, start + row, column, m, width)
             value = (tl.load(products + place, mask=there, other=0.0) - mean[None, :]) * deviation[None, :]
             gradient = tl.load(gradients + place, mask=there, other=0.0)
             gradient = _slope(

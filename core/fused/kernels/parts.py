@@ -73,6 +73,13 @@ def kept_neurons(key, row, width, layer, step, dropped, ROWS: tl.constexpr, COLU
 
 
 @triton.jit
+def tile(begin, row, column, m, width):
+    """Return which values of a part (ROWS, COLUMNS) of (m, width) there are, and where they are behind `begin`."""
+    there = (row < m)[:, None] & (column < width)[None, :]
+    return there, begin + row[:, None].to(tl.int64) * width + column[None, :]
+
+
+@triton.jit
 def product(
     left,  # (m, depth)
     right,  # (depth, width), by its strides
