@@ -200,6 +200,6 @@ def test_the_command_line_names_home_name_and_note(tmp_path: Path) -> None:
     draft = Draft(name="my trial", note="it's a $HOME")
     words = shlex.split(command_line(draft, tmp_path))
     assert words == ["trialbook", "--home", str(tmp_path), "train", "--name", "my trial", "--note", "it's a $HOME"]
-    assert command_line(Draft(settings=change_settings(Settings(), {"training.epochs": 3})), Path()) == (
+    assert command_line(Draft(settings=change_settings(Settings(), {"training.epochs": 3})), Path.cwd()) == (
         "trialbook train --epochs 3"
     )

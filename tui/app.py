@@ -86,7 +86,7 @@ class TrialbookApp(App[None]):
     def __init__(self, home: Path) -> None:
         """Open the console on a home directory; what was remembered of it comes back."""
         super().__init__()
-        self.home = home
+        self.home = home.absolute()  # also where the current directory is removed meanwhile
         self._state_file = state_file(home)
         self.remember = read_state(self._state_file)
         self.edits: Edits = Edits(draft_from_dict(self.remember.get("draft")), self._draft_changed)

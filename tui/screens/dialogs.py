@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
@@ -64,14 +63,14 @@ class TextDialog(Dialog):
 
     def action_write(self) -> None:
         """Write the text to a file beside the saved trials."""
-        path = Path(cast("TrialbookApp", self.app).home) / "saved_models" / "last-text.txt"
+        path = cast("TrialbookApp", self.app).home / "saved_models" / "last-text.txt"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_text(path, self._text + "\n")
         except (OSError, TrialError) as error:
             self._tell(str(error))
         else:
-            self._tell(f"written to {path.absolute()}")
+            self._tell(f"written to {path}")
 
     def _tell(self, text: str) -> None:
         self.query_one("#told", Label).update(safe(text))

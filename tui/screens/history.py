@@ -22,7 +22,7 @@ from tui.safe import safe
 from tui.screens.bare_file import BareFile, BareFileDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.page import Page
-from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, TrashScreen
+from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, TrashScreen, place_for_files
 from tui.upkeep import Done, delete, edit, export, import_file, question_of, restore, weights_of
 from tui.widgets.trial_detail import Known, detail_of, known_of
 from tui.widgets.trial_list import TrialList
@@ -364,7 +364,7 @@ class HistoryScreen(Page):
             if path is not None:
                 self._do(lambda: export(trial, path))
 
-        proposed = Path.cwd() / f"{trial.id}.trialbook"
+        proposed = place_for_files() / f"{trial.id}.trialbook"
         self.app.push_screen(FileDialog(f"Export {title_of(listed)}", "Write it to the file", str(proposed)), answered)
 
     def action_import(self) -> None:

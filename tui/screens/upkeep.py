@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
 from core.errors import TrialbookError
+from core.files import working_directory
 from core.text import printable
 from tui.actions import bindings
 from tui.safe import safe
@@ -112,6 +113,11 @@ class AskDialog(Dialog):
         self.dismiss(event.option_id == "yes")
 
 
+def place_for_files() -> Path:
+    """Return where files are put of which only the name is said: the current directory, or home where it is gone."""
+    return working_directory() or Path.home()
+
+
 class FileDialog(Dialog):
     """Asks for a file's path; answers it, or None."""
 
@@ -142,7 +148,7 @@ class FileDialog(Dialog):
             self.query_one("#file-problem", Label).update(safe(error, "$text-error"))
             return
         if text:
-            self.dismiss(path.absolute())
+            self.dismiss(place_for_files() / path)
 
 
 class TrashScreen(Page):
