@@ -17,7 +17,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from core.errors import TrialbookError
 from core.settings import DataSettings
 from core.text import printable
 from tui.actions import bindings
@@ -29,7 +28,7 @@ from tui.widgets.cells import bar
 from tui.widgets.headline import Headline, one_line
 from tui.widgets.matrix import Matrix
 from tui.widgets.pictures import Picture, Pictures
-from tui.words import percent
+from tui.words import failure, percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -185,8 +184,7 @@ class EvaluationScreen(PagedPage):
         if event.state is WorkerState.SUCCESS and self._worker.result is not None:
             self._show(self._worker.result)
         elif event.state is WorkerState.ERROR:
-            error = event.worker.error
-            self._error = str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"
+            self._error = failure(event.worker.error)
             self._show_error()
 
     def _show_error(self) -> None:

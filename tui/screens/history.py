@@ -13,7 +13,6 @@ from textual.content import Content
 from textual.widgets import Input, Static
 from textual.worker import Worker, WorkerState
 
-from core.errors import TrialbookError
 from core.text import printable
 from core.trials.upkeep import is_trashed
 from tui.actions import bindings
@@ -27,6 +26,7 @@ from tui.upkeep import Done, delete, edit, export, import_file, question_of, res
 from tui.widgets.trial_detail import Known, detail_of, known_of
 from tui.widgets.trial_list import TrialList
 from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS, title_of
+from tui.words import failure
 
 if TYPE_CHECKING:
     from core.trials.store import Listed
@@ -132,8 +132,7 @@ class HistoryScreen(Page):
         """Show what a worker has found out or done, or why it could not."""
         result = event.worker.result
         if event.state is WorkerState.ERROR:
-            error = event.worker.error
-            self._show_problem(str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}")
+            self._show_problem(failure(event.worker.error))
         elif event.state is not WorkerState.SUCCESS:
             pass
         elif isinstance(result, Known):

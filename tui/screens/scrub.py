@@ -16,7 +16,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from core.errors import TrialbookError
 from core.film import Film, Frame, frame_of, read_film
 from core.verdict import p_text
 from tui.actions import bindings
@@ -27,7 +26,7 @@ from tui.screens.page import Page
 from tui.widgets.film_strip import FilmStrip
 from tui.widgets.matrix import Matrix
 from tui.widgets.recalls import Recalls
-from tui.words import percent
+from tui.words import failure, percent
 
 if TYPE_CHECKING:
     from tui.app import TrialbookApp
@@ -115,8 +114,7 @@ class ScrubScreen(Page):
             self.go_to(loaded.film.epochs)
             self.refresh_bindings()
         elif event.state is WorkerState.ERROR:
-            error = event.worker.error
-            text = str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"
+            text = failure(event.worker.error)
             self.add_class("-failed")
             self.query_one("#film-title", Static).update(safe(self._trial_id, "bold"))
             self.query_one("#film-now", Static).update(Content.assemble(("✗ ", "bold $error"), safe(text, "$error")))
