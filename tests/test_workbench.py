@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from textual.events import AppBlur, AppFocus
 
 from core.data.dataset import Dataset
 from core.presets import all_presets
@@ -185,6 +186,31 @@ def test_wrong_input_is_marked_with_its_reason_and_start_is_refused(places: Path
         assert settings_of(console) == Settings() and not console.app.edits.draft.wrong
 
     run(places, steps, WIDE)
+
+
+def test_a_look_into_another_window_does_not_end_the_typing(places: Path) -> None:
+    async def steps(console: Console) -> None:
+        form = console.find(SettingsForm)
+        await console.go_to("training", RATE)
+        await console.press("enter")
+        await console.retype("0.")
+        editor = console.app.focused
+        for is_short in (False, True):
+            console.app.post_message(AppBlur())
+            if not is_short:
+                await console.settle()
+            console.app.post_message(AppFocus())
+            await console.settle()
+            assert console.app.focused is editor and form.editor is editor
+        await console.write("5")
+        await console.press("enter", "down")
+        assert settings_of(console).training.learning_rate == 0.5 and form.cursor != RATE
+        await console.press("up", "enter")
+        await console.retype("0.25")
+        await console.click("relu")  # elsewhere: what is typed is kept
+        assert settings_of(console).training.learning_rate == 0.25 and form.editor is None
+
+    run(places, steps)
 
 
 def test_the_newest_presets_stand_first(places: Path) -> None:
