@@ -15,7 +15,7 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
-from textual.worker import Worker, WorkerState, get_current_worker
+from textual.worker import Worker, WorkerState
 
 from core.settings import DataSettings
 from core.text import printable
@@ -23,6 +23,7 @@ from tui.actions import bindings
 from tui.safe import safe
 from tui.screens.dialogs import TextDialog
 from tui.screens.page import PagedPage, tab_line
+from tui.threads import until_left
 from tui.widgets.bars import ClassBars
 from tui.widgets.cells import bar
 from tui.widgets.headline import Headline, one_line
@@ -61,10 +62,6 @@ class _Evaluated:
     data: Dataset
     file: str
     remarks: tuple[str, ...]
-
-
-class _Left(Exception):  # noqa: N818 - no error: the user has left, and nobody waits for the data any more
-    """Raised to end the loading of data."""
 
 
 class _Progress:
@@ -323,13 +320,7 @@ def _evaluate(
     from core.saved_model import data_remarks, data_settings_for, open_model  # noqa: PLC0415
     from core.trials.trial import BEST_WEIGHTS  # noqa: PLC0415
 
-    worker = get_current_worker()
-
-    def on_progress(what: str, done: int, total: int) -> None:
-        if worker.is_cancelled:
-            raise _Left
-        progress.set(what, done, total)
-
+    on_progress = until_left(progress.set)
     progress.set("opening the file")
     saved = open_model(path)
     settings, remarks = data_settings_for(saved, asked, source)
