@@ -87,6 +87,7 @@ def test_widths_are_one_line_and_cells_take_numbers_choices_and_switches(places:
         await console.press("enter")
         assert widths(console) == "256-128" and "✗ 512-x" in console.text
         await console.press("w")
+        assert isinstance(console.app.focused, Editor) and console.app.focused.value == "512-x"  # to be mended
         await console.retype("512-64-16")
         await console.press("enter")
         assert widths(console) == "512-64-16" and "✗" not in console.text
