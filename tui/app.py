@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -103,6 +104,7 @@ class TrialbookApp(App[None]):
         self._words = Content("")
         self._notified: float | None = None  # when the last toast was shown, by `time.monotonic`
         self._save_timer: Timer | None = None
+        self._saving = threading.Lock()
         self._downloads: Downloads | None = None
 
     # start and end
@@ -247,7 +249,9 @@ class TrialbookApp(App[None]):
 
     def write_state(self, values: dict[str, Any]) -> None:
         """Save what is to be remembered."""
-        with contextlib.suppress(TrialbookError):  # a draft that cannot be kept must not keep anybody from working
+        # one at a time, lest a slow one bring back what was remembered before; and a draft that cannot be kept must not
+        # keep anybody from working
+        with self._saving, contextlib.suppress(TrialbookError):
             write_state(self._state_file, values)
 
     def state(self) -> dict[str, Any]:
