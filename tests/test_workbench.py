@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from core.session import train
 from core.settings import Settings
 from tests.console import Console, make_places, run, settings_of, widths
 from tui.draft import ALL_DROPOUTS
+from tui.palette import TrialbookCommands
 from tui.plot.widget import CurvesPlot
 from tui.screens.check import CheckDialog
 from tui.screens.dialogs import HelpDialog, NameDialog, TextDialog
@@ -326,3 +330,40 @@ def test_the_palette_finds_actions_presets_and_trials(places: Path, digits: Data
         await console.until(lambda: settings_of(console) == small)
 
     run(places, steps)
+
+
+def test_a_search_of_the_palette_lets_the_screen_go_on(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.palette._UNINTERRUPTED", 0.0)
+    monkeypatch.setattr(TrialbookCommands, "_read_trials", lambda _: [(f"trial {at}", "") for at in range(200)])
+    listed = Counter[str]()
+    for name in ("_list_actions", "_list_places"):
+        monkeypatch.setattr(TrialbookCommands, name, counting(listed, name, getattr(TrialbookCommands, name)))
+
+    async def steps(console: Console) -> None:
+        await console.idle()
+        provider = TrialbookCommands(console.app.workbench)
+        await provider.startup()
+        for query in ("t", "tr"):
+            turns = 0
+
+            async def take_turns() -> None:
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            others = asyncio.create_task(take_turns())
+            hits = [hit async for hit in provider.search(query)]
+            others.cancel()
+            assert len(hits) == 100 and turns >= 400
+        assert listed == {"_list_actions": 1, "_list_places": 1}
+
+    run(places, steps)
+
+
+def counting(calls: Counter[str], name: str, call: Callable[[object], object]) -> Callable[[object], object]:
+    def counted(self: object) -> object:
+        calls[name] += 1
+        return call(self)
+
+    return counted
