@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import App, SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.content import Content
 from textual.filter import LineFilter, Monochrome, NoColor
-from textual.keys import format_key
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
@@ -30,11 +29,12 @@ from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
 from tui.engine import Engine
 from tui.feed import Lookout
 from tui.garbage import Tidier, let_go_of_closed
+from tui.keymap import config_file, read_keys
 from tui.leaving import Leaving
 from tui.messages import EngineLoaded, TrainingChanged, TrialsSeen
 from tui.safe import safe
 from tui.screens.workbench import Workbench
-from tui.state import config_file, read_keys, read_state, state_file, write_state
+from tui.state import read_state, state_file, write_state
 from tui.threads import FreshThreads
 from tui.trainings import Trainings
 
@@ -264,7 +264,7 @@ class TrialbookApp(App[None]):
     def key_of(self, action: str) -> str:
         """Return the key of an action as people read it: the one that the user has chosen, or the table's."""
         keys = self._keys.get(action) or BY_ID[action].keys
-        return format_key(keys.split(",")[0])
+        return self.get_key_display(Binding(keys.split(",")[0], action))
 
     # the draft
 

@@ -330,7 +330,7 @@ class CompareScreen(PagedPage):
         """Choose the trials to compare."""
         from tui.screens.choose import OverlayScreen  # noqa: PLC0415 - as all screens: when it is opened
 
-        self.app.push_screen(OverlayScreen(set(self._ids)), self._take_ids)
+        self.app.push_screen(OverlayScreen("Compare saved trials", set(self._ids)), self._take_ids)
 
     def _take_ids(self, chosen: list[str] | None) -> None:
         if chosen is None:

@@ -56,14 +56,19 @@ class TextDialog(Dialog):
                 yield Static(self._shown)
             yield Label("", id="told")
 
+    @property
+    def _trialbook(self) -> TrialbookApp:
+        return cast("TrialbookApp", self.app)
+
     def action_copy(self) -> None:
         """Copy the text through the terminal (OSC 52)."""
         self.app.copy_to_clipboard(self._text)
-        self._tell("copied, if your terminal lets programs copy; w writes it to a file")
+        key = self._trialbook.key_of("text.write")
+        self._tell(f"copied, if your terminal lets programs copy; {key} writes it to a file")
 
     def action_write(self) -> None:
         """Write the text to a file beside the saved trials."""
-        path = cast("TrialbookApp", self.app).home / "saved_models" / "last-text.txt"
+        path = self._trialbook.home / "saved_models" / "last-text.txt"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_text(path, self._text + "\n")

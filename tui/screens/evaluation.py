@@ -185,10 +185,11 @@ class EvaluationScreen(PagedPage):
             self._show_error()
 
     def _show_error(self) -> None:
+        copies = cast("TrialbookApp", self.app).key_of("evaluation.copy")
         lines = [
             safe(self._path, "bold"),
             Content.assemble(("✗ ", "bold $error"), safe(self._error, "$error", 2_000)),
-            Content("\nEsc goes back, y copies the line"),
+            Content(f"\nEsc goes back, {copies} copies the line"),
         ]
         self.query_one("#wait", Static).update(Content("\n").join(lines))
         self.refresh_bindings()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tui.app import TrialbookApp
 
 _KEY = "history"  # of what is remembered over restarts
-_NO_TRIALS = "No trial is saved yet: Esc goes back, and s there trains the first. A file of weights opens with p."
+_NO_TRIALS = "No trial is saved yet: Esc goes back, and {} there trains the first. A file of weights opens with {}."
 _COMPARED = range(2, 9)  # trials side by side
 _NO_MATCH = "No trial matches the filter: Esc in it shows all again"
 
@@ -116,7 +116,8 @@ class HistoryScreen(Page):
             selected = self._remembered().get("selected")
             cursor = selected if not self._feed.is_read and isinstance(selected, str) else None
             self._feed = feed
-            self.trials.empty = feed.problem or (_NO_MATCH if feed.built else _NO_TRIALS)
+            keys = [self.trialbook.key_of(name) for name in ("start", "history.path")]
+            self.trials.empty = feed.problem or (_NO_MATCH if feed.built else _NO_TRIALS.format(*keys))
             self.trials.set_rows((built.row for built in feed.built.values()), cursor)
             self.call_after_refresh(self._find_known)
         self._show_title()
