@@ -53,12 +53,14 @@ class _Evaluated:
 
     Attributes:
         result: The evaluation.
+        matrix: (C, C) its confusion matrix.
         data: The data set that it is of.
         file: What the weights are called.
         remarks: What the user should know.
     """
 
     result: Evaluation
+    matrix: NDArray[np.int64]
     data: Dataset
     file: str
     remarks: tuple[str, ...]
@@ -203,7 +205,7 @@ class EvaluationScreen(PagedPage):
         remarks.update(Content("\n").join([safe(f"! {text}", "$text-warning") for text in done.remarks]))
         remarks.display = bool(done.remarks)
         self.query_one(ClassBars).show(result.per_class)
-        self.query_one(Matrix).show(result.classes, result.confusion_matrix)
+        self.query_one(Matrix).show(result.classes, done.matrix)
         self._show_mistakes()
         self.action_show_panel(self._current)
 
@@ -318,6 +320,7 @@ def _evaluate(
 ) -> _Evaluated:
     """Evaluate a file, in the way that `trialbook evaluate` does."""
     from core.evaluation import evaluate  # noqa: PLC0415 - torch
+    from core.film import confusion_of  # noqa: PLC0415
     from core.saved_model import data_remarks, data_settings_for, open_model  # noqa: PLC0415
     from core.trials.trial import BEST_WEIGHTS  # noqa: PLC0415
 
@@ -334,4 +337,5 @@ def _evaluate(
     file = str(path)
     if saved.trial is not None:
         file = f"{saved.trial.id}, {'best' if path.name == BEST_WEIGHTS else 'last'} epoch's weights"
-    return _Evaluated(result, data, file, (*remarks, *data.remarks, *data_remarks(saved, data)))
+    matrix = confusion_of(result.labels, result.predicted, len(result.classes))
+    return _Evaluated(result, matrix, data, file, (*remarks, *data.remarks, *data_remarks(saved, data)))

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from core.film import Film, Frame, frame_of, read_film
+from core.film import Film, Frame, frame_of, read_film, recalls_of
 from core.verdict import p_text
 from tui.actions import bindings
 from tui.plot.curves import best_of
@@ -128,7 +128,7 @@ class ScrubScreen(Page):
         if self._frame is not None and self._frame.epoch == epoch:
             return
         is_first, self._frame = self._frame is None, frame_of(film, epoch)
-        before = frame_of(film, epoch - 1).recalls if epoch > 1 else ()
+        before = recalls_of(film, epoch - 1) if epoch > 1 else ()
         self.query_one(FilmStrip).position = epoch
         self.query_one(Matrix).show(film.classes, self._frame.confusion_matrix, stay=not is_first)
         self.query_one(Recalls).show(film.classes, self._frame.recalls, before)
