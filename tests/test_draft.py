@@ -98,6 +98,15 @@ def test_dropouts_that_were_too_many_are_taken_with_the_layer_that_they_lacked()
     assert not draft.wrong and [layer.dropout for layer in draft.settings.model.hidden] == [0.5, 0.4, 0.3]
 
 
+def test_the_dropouts_of_the_beginning_come_back_beside_those_of_added_layers() -> None:
+    begin = edited(Draft(), ALL_DROPOUTS, "0.5,0.2").settings
+    hidden = begin.model.hidden
+    draft = with_layers(begun(begin, None), (*hidden, hidden[-1]), [1, 2, None])
+    draft = restored(edited(draft, ALL_DROPOUTS, "0.7"), ALL_DROPOUTS)
+    assert not draft.wrong and draft.text_of(ALL_DROPOUTS) == "0.5,0.2,0.7"
+    assert restored(with_layers(draft, (), []), ALL_DROPOUTS).settings.model.hidden == ()
+
+
 def test_wrong_input_of_a_layer_goes_with_the_layer() -> None:
     draft = edited(edited(Draft(), "model.hidden", "64-64-64"), "model.hidden.3.dropout", "7")
     assert list(draft.wrong) == ["model.hidden.3.dropout"]

@@ -127,11 +127,12 @@ def edited(draft: Draft, path: str, value: object) -> Draft:
 
 def restored(draft: Draft, path: str) -> Draft:
     """Return the draft with one field as it was where the editing began; a layer's field needs that layer there."""
-    begin = Draft(settings=draft.begin)
-    if path == ALL_DROPOUTS and len(draft.begin.model.hidden) > len(draft.settings.model.hidden):
-        return draft
+    if path == ALL_DROPOUTS:
+        then, now = draft.begin.model.hidden, draft.settings.model.hidden
+        values = [layer.dropout for layer in (*then, *now[len(then) :])]  # layers that were added keep theirs
+        return edited(draft, path, ",".join(map(show_value, values))) if len(then) <= len(now) and values else draft
     try:
-        return edited(draft, path, begin.text_of(path) if path == ALL_DROPOUTS else begin.value_of(path))
+        return edited(draft, path, Draft(settings=draft.begin).value_of(path))
     except IndexError:
         return draft
 
