@@ -12,7 +12,8 @@ from core.trials.trial import Trial
 
 LOG = "left_running.log"
 _SOURCE = Path(__file__).resolve().parent.parent
-_COMMAND = "from core.cli.main import main; main()"
+_COMMAND = "import os; os.chdir('/'); from core.cli.main import main; main()"
+"""In a directory that nobody removes: the present one may be gone already, or be in somebody's way when this one is."""
 
 
 def resume_detached(trial: Trial) -> None:

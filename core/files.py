@@ -19,6 +19,14 @@ _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}")
 _ABANDONED = 60.0  # seconds after which a temporary file is nobody's any more
 
 
+def working_directory() -> Path | None:
+    """Return the current directory; None where it has been removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
+
+
 def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file so that a reader, or a crash at any moment, finds the old content or the new, whole.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One epoch.
 
@@ -24,7 +24,7 @@ class Frame:
         right: Test images that are classified rightly.
         images: Test images.
         interval: The accuracy's 95 % interval (Wilson), as fractions.
-        confusion_matrix: Images by true class (row) and predicted class (column).
+        confusion_matrix: (C, C) images by true class (row) and predicted class (column).
         recalls: By class the part of its images that is found, as a fraction; None for a class without test images.
         since: How the epoch compares with the one before; None for the first.
     """
@@ -33,7 +33,7 @@ class Frame:
     right: int
     images: int
     interval: tuple[float, float]
-    confusion_matrix: tuple[tuple[int, ...], ...]
+    confusion_matrix: NDArray[np.int64]
     recalls: tuple[float | None, ...]
     since: Verdict | None
 
@@ -94,18 +94,26 @@ def frame_of(film: Film, epoch: int) -> Frame:
     """
     if not 1 <= epoch <= film.epochs:
         raise TrialError(f"the trial holds no epoch {epoch}; its epochs are 1 to {film.epochs}")
-    matrix = confusion_of(film.labels, film.predictions[epoch - 1], len(film.classes))
-    right, totals = matrix.diagonal(), matrix.sum(axis=1)
-    found = zip(right.tolist(), totals.tolist(), strict=True)
+    predicted = film.predictions[epoch - 1]
+    right = int((film.labels == predicted).sum())
     return Frame(
         epoch=epoch,
-        right=int(right.sum()),
+        right=right,
         images=len(film.labels),
-        interval=accuracy_interval(int(right.sum()), len(film.labels)),
-        confusion_matrix=tuple(map(tuple, matrix.tolist())),
-        recalls=tuple(part / total if total else None for part, total in found),
+        interval=accuracy_interval(right, len(film.labels)),
+        confusion_matrix=confusion_of(film.labels, predicted, len(film.classes)),
+        recalls=recalls_of(film, epoch),
         since=film.steps[epoch - 1],
     )
+
+
+def recalls_of(film: Film, epoch: int) -> tuple[float | None, ...]:
+    """Return by class the part of its images that is found after an epoch, counted from 1, as `Frame` has it."""
+    import numpy as np  # noqa: PLC0415 - nothing but numbers needs it to be imported
+
+    found = film.labels[film.labels == film.predictions[epoch - 1]]
+    parts, totals = (np.bincount(labels, minlength=len(film.classes)).tolist() for labels in (found, film.labels))
+    return tuple(part / total if total else None for part, total in zip(parts, totals, strict=True))
 
 
 def confusion_of(
@@ -118,7 +126,7 @@ def confusion_of(
         predicted: (N,) the predicted ones, each below C.
         classes: C.
     """
-    import numpy as np  # noqa: PLC0415 - nothing else here needs it to be imported
+    import numpy as np  # noqa: PLC0415 - as above
 
     cells = np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes * classes)
     return cells.reshape(classes, classes)

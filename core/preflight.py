@@ -14,6 +14,7 @@ import torch
 from core.backpropagation import Backpropagated, backpropagate
 from core.control import Control
 from core.data.dataset import Dataset, ImageSet
+from core.data.folder import OnProgress, ignore
 from core.device import available_memory, choose_device, synchronize
 from core.errors import DataError, DivergedError, TrainingError
 from core.events import EpochFinished, Progress
@@ -57,12 +58,13 @@ class Finding:
     values: dict[str, float]
 
 
-def check(settings: Settings, data: Dataset) -> list[Finding]:
+def check(settings: Settings, data: Dataset, on_progress: OnProgress = ignore) -> list[Finding]:
     """Check whether settings can work on a data set.
 
     Args:
         settings: What would be trained.
         data: What it would be trained on.
+        on_progress: Told before every part and step; what it raises ends the check.
 
     Returns:
         The findings. A training that cannot even start is a finding too.
@@ -72,10 +74,12 @@ def check(settings: Settings, data: Dataset) -> list[Finding]:
         memory = _memory(settings, data, device)
         if memory.severity == "problem":
             return [memory]
+        on_progress("trying the first batch", 0, 0)
         trainer = Trainer(settings, data)
         first = _first_batch(trainer)
         findings = [memory, *_batch_size(trainer), _first_cost(first, trainer.classes)]
-        findings += [_gradients(first, trainer.model), _one_batch(settings, data)]
+        findings += [_gradients(first, trainer.model), _one_batch(settings, data, on_progress)]
+        on_progress("timing an epoch", 0, 0)
         findings.append(_time(trainer, data))
     except (DataError, TrainingError) as error:
         return [Finding("start", "problem", str(error), {})]
@@ -136,7 +140,7 @@ def _gradients(first: Backpropagated, model: Mlp) -> Finding:
     return Finding("gradients", "ok", f"a gradient reaches every layer; it is weakest in {name}", values)
 
 
-def _one_batch(settings: Settings, data: Dataset) -> Finding:
+def _one_batch(settings: Settings, data: Dataset, on_progress: OnProgress) -> Finding:
     """Try to learn a few images by heart, with the trial's network, optimizer and learning rate."""
     images = min(OVERFIT_IMAGES, len(data.train))
     chosen = torch.linspace(0, len(data.train) - 1, images).long()
@@ -163,6 +167,7 @@ def _one_batch(settings: Settings, data: Dataset) -> Finding:
     cost = accuracy = 0.0
     step = 0
     while accuracy < OVERFIT_ACCURACY and step < OVERFIT_STEPS and time.monotonic() - start < OVERFIT_SECONDS:
+        on_progress(f"learning {counted(images, 'image')} by heart", step, OVERFIT_STEPS)
         cost, _, right = trainer.step(inputs, labels, settings.training.learning_rate).tolist()
         first, accuracy, step = cost if first is None else first, right / images, step + 1
     first = cost if first is None else first

@@ -15,7 +15,9 @@ import tui
 from tests.console import Console, make_places, run, write_config
 from tui.actions import ACTIONS, BY_ID, SCOPES, bindings
 from tui.app import TrialbookApp
+from tui.keymap import HARMLESS, TOGETHER
 from tui.plot.widget import CurvesPlot
+from tui.screens.choose import OverlayScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import HelpDialog, NameDialog, TextDialog
 from tui.screens.evaluation import EvaluationScreen
@@ -39,36 +41,6 @@ from tui.widgets.trial_list import TrialList
 
 TAKEN = {"ctrl+a", "ctrl+b", "ctrl+s", "ctrl+j", "ctrl+o", "ctrl+h", "ctrl+m", "ctrl+q", "ctrl+c"}
 """What tmux, screen and terminals keep for themselves, and Ctrl+C."""
-TOGETHER = (
-    ("architecture", "workbench", "app"),
-    ("training", "workbench", "app"),
-    ("curves", "workbench", "app"),
-    ("figures", "workbench", "app"),
-    ("list", "begin", "app"),
-    ("list", "history", "app"),
-    ("list", "trash", "app"),
-    ("scores", "evaluation", "app"),
-    ("matrix", "evaluation", "app"),
-    ("pictures", "evaluation", "app"),
-    ("curves", "comparison", "app"),
-    ("table", "comparison", "app"),
-    ("pairs", "comparison", "app"),
-    ("pictures", "comparison", "app"),
-    ("film", "scrub", "app"),
-    ("matrix", "scrub", "app"),
-    ("scores", "scrub", "app"),
-    ("data", "app"),
-    ("folder", "app"),
-    ("text", "app"),
-    ("scroll", "app"),
-)
-"""Scopes that are active at the same time, the focused widget's first; the editor takes keys from whatever is below."""
-HARMLESS = {
-    "history.to_list": "goes from the filter to the list; where the list has the focus, down moves its cursor",
-    "comparison.trials": "asks for the trials to compare, as the key of the curves there does too",
-    "begin.to_list": "goes from the filter to the list; where the list has the focus, down moves its cursor",
-}
-"""Actions whose key another one takes while a list has the focus, and why nobody misses them there."""
 OWNERS: dict[str, set[type[DOMNode]]] = {
     "app": {TrialbookApp, Page, Dialog},
     "workbench": {Workbench},
@@ -202,12 +174,53 @@ def test_keys_can_be_given_to_actions(places: Path) -> None:
     run(places, steps)
 
 
+def test_keys_change_places_and_single_characters_are_keys(places: Path) -> None:
+    write_config('[keys]\nstart = "b"\nbegin = "s, !"\n"list.down" = "down,0"\n"history.star" = "f"\n')
+
+    async def steps(console: Console) -> None:
+        assert not console.toasts
+        bound = {key: active.binding.id for key, active in console.app.screen.active_bindings.items()}
+        assert (bound["b"], bound["s"], bound["exclamation_mark"]) == ("start", "begin", "begin")
+
+    run(places, steps)
+
+
+def test_whatever_names_a_key_names_the_chosen_one(places: Path, tmp_path: Path) -> None:
+    chosen = {"start": "f5", "history.path": "f6", "text.write": "f7", "list.choose": "ctrl+g", "evaluation.copy": "f8"}
+    write_config("[keys]\n" + "".join(f'"{name}" = "{key}"\n' for name, key in chosen.items()))
+
+    async def steps(console: Console) -> None:
+        await console.press("o")
+        await console.see("f5 there trains the first. A file of weights opens with f6")
+        await console.press("escape", "y", "y")
+        assert "f7 writes it to a file" in console.text
+        await console.press("escape")
+        await console.app.push_screen(OverlayScreen("Compare saved trials", set()))
+        await console.see("Compare saved trials: ^g marks, ⏎ takes the marked ones")
+        await console.press("question_mark")
+        assert "begin from" not in console.text and "take the selected line, or the marked ones" in console.text
+        await console.press("escape", "escape")
+        await console.app.push_screen(EvaluationScreen(tmp_path / "missing.pt"))
+        await console.see("f8 copies the line")
+        await console.press("escape", "ctrl+p")
+        await console.write("train the settings of")
+        await console.see("Workbench, key f5")
+
+    run(places, steps)
+
+
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
         ("[keys\n", ["is not TOML"]),
         ('[keys]\nstrat = "f5"\n', ["there is no action strat"]),
         ('[keys]\nstart = 5\nstop = ""\n', ["the key of start must be", "the key of stop must be"]),
+        ('[keys]\nstart = "foo"\nstop = "f5,"\n', ["not 'foo'", "not 'f5,'"]),
+        ('[keys]\nstart = ","\nstop = "ctrl+"\n', ["not ','", "not 'ctrl+'"]),
+        ('[keys]\nstart = "q"\n', ["start keeps its usual key, as q is the key of quit already"]),
+        ('[keys]\n"curves.log" = "e"\n', ["e is the key of evaluate already"]),
+        ('[keys]\nquit = "f5"\nstart = "f5"\n', ["start keeps its usual key, as f5 is the key of quit already"]),
+        ('[keys]\nstop = "p"\npause = "q"\n', ["q is the key of quit", "p is the key of pause"]),
         ("keys = 3\n", ["keys must be a table"]),
         ('[keys]\n"[red]x[/b]\\u001b" = "f5"\n', ["[red]x[/b]"]),
         ("", []),

@@ -226,7 +226,10 @@ def test_each_pair_shows_the_images_that_it_was_tested_on(home: Path, folder: Pa
     run(home, steps)
 
 
-def test_images_come_from_any_trial_that_was_tested_on_them(home: Path, digits: Dataset) -> None:
+def test_images_come_from_any_trial_that_was_tested_on_them(
+    home: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.comparing.until_left", lambda: None)  # which needs a worker
     saved, shown = trials(home)[:2], []
 
     def load(_settings: DataSettings, _progress: object) -> Dataset:

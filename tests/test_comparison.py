@@ -224,7 +224,7 @@ def test_every_epoch_can_be_scrubbed_to(pair: tuple[Trial, Trial], digits: Datas
         then = frame_of(film, epoch.epoch)
         assert then.accuracy == pytest.approx(epoch.test_accuracy)
         expected = confusion_matrix(labels, pair[1].predictions(epoch.epoch), labels=range(10))
-        assert then.confusion_matrix == tuple(map(tuple, expected.tolist()))
+        assert np.array_equal(then.confusion_matrix, expected)
         assert film.classes == digits.classes and then.images == 360
     with pytest.raises(TrialError, match="holds no epoch 6"):
         frame_of(film, 6)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from textual.widgets import Static
 
 from core.data.dataset import Dataset
+from core.files import replace_text
 from tests.conftest import make_image
 from tests.console import Console, draft_with, make_places, remember, run, trials
 from tests.digits import SHORT, complete, make_trial, summary, train_digits
@@ -18,6 +22,7 @@ from tui.screens.dialogs import TextDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.folder import FolderScreen
 from tui.screens.history import HistoryScreen
+from tui.state import read_state, state_file
 from tui.widgets.settings_form import SettingsForm
 
 DIVERGING = {
@@ -89,6 +94,28 @@ def test_a_training_that_ends_while_its_user_is_asked_how_to_leave_is_left_and_n
         assert console.app._exit and not asked
 
     run(places, steps)
+
+
+def test_a_slow_disk_does_not_bring_back_what_was_remembered_before(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def slow(path: Path, text: str) -> None:
+        if not begun.is_set():
+            begun.set()
+            time.sleep(1)
+        replace_text(path, text)
+
+    monkeypatch.setattr("tui.state.replace_text", slow)
+
+    async def steps(console: Console) -> None:
+        console.app.edits.change(replace(console.app.edits.draft, note="before"))
+        await console.until(begun.is_set)
+        console.app.edits.change(replace(console.app.edits.draft, note="last"))
+
+    run(places, steps)
+    assert read_state(state_file(places))["draft"]["note"] == "last"
 
 
 def test_a_toast_goes_with_the_next_key_once_it_could_be_read(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,31 @@ def test_layers_take_their_wrong_input_along() -> None:
     assert not draft.wrong
 
 
+def test_wrong_input_that_is_of_no_single_layer_stays_when_layers_change() -> None:
+    draft = edited(edited(Draft(), ALL_DROPOUTS, "0.5,oops"), WIDTHS, "64-x")
+    hidden = draft.settings.model.hidden
+    draft = with_layers(draft, (*hidden, hidden[-1]), [1, 2, None])
+    assert draft.text_of(ALL_DROPOUTS) == "0.5,oops" and draft.text_of(WIDTHS) == "64-x"
+    assert draft.wrong.keys() == {ALL_DROPOUTS, WIDTHS}
+
+
+def test_dropouts_that_were_too_many_are_taken_with_the_layer_that_they_lacked() -> None:
+    draft = edited(Draft(), ALL_DROPOUTS, "0.5,0.4,0.3")
+    assert draft.wrong
+    hidden = draft.settings.model.hidden
+    draft = with_layers(draft, (*hidden, hidden[-1]), [1, 2, None])
+    assert not draft.wrong and [layer.dropout for layer in draft.settings.model.hidden] == [0.5, 0.4, 0.3]
+
+
+def test_the_dropouts_of_the_beginning_come_back_beside_those_of_added_layers() -> None:
+    begin = edited(Draft(), ALL_DROPOUTS, "0.5,0.2").settings
+    hidden = begin.model.hidden
+    draft = with_layers(begun(begin, None), (*hidden, hidden[-1]), [1, 2, None])
+    draft = restored(edited(draft, ALL_DROPOUTS, "0.7"), ALL_DROPOUTS)
+    assert not draft.wrong and draft.text_of(ALL_DROPOUTS) == "0.5,0.2,0.7"
+    assert restored(with_layers(draft, (), []), ALL_DROPOUTS).settings.model.hidden == ()
+
+
 def test_wrong_input_of_a_layer_goes_with_the_layer() -> None:
     draft = edited(edited(Draft(), "model.hidden", "64-64-64"), "model.hidden.3.dropout", "7")
     assert list(draft.wrong) == ["model.hidden.3.dropout"]
@@ -200,6 +225,6 @@ def test_the_command_line_names_home_name_and_note(tmp_path: Path) -> None:
     draft = Draft(name="my trial", note="it's a $HOME")
     words = shlex.split(command_line(draft, tmp_path))
     assert words == ["trialbook", "--home", str(tmp_path), "train", "--name", "my trial", "--note", "it's a $HOME"]
-    assert command_line(Draft(settings=change_settings(Settings(), {"training.epochs": 3})), Path()) == (
+    assert command_line(Draft(settings=change_settings(Settings(), {"training.epochs": 3})), Path.cwd()) == (
         "trialbook train --epochs 3"
     )

@@ -53,7 +53,7 @@ def test_a_class_without_images_has_no_recall() -> None:
     film = Film(("a", "b", "c"), labels, np.array([[0, 1, 2]], dtype="u1"), (2 / 3,), (None,))
     frame = frame_of(film, 1)
     assert frame.recalls == (0.5, None, 1.0)
-    assert frame.confusion_matrix == ((1, 1, 0), (0, 0, 0), (0, 0, 1))
+    assert frame.confusion_matrix.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
 
 
 def test_an_epoch_that_is_just_being_written_is_left_out(trial: Trial) -> None:

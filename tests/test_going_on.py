@@ -82,7 +82,11 @@ def test_a_finished_trial_asks_for_more_epochs(places: Path, digits: Dataset) ->
         assert isinstance(console.app.screen, EpochsDialog)
         await console.press("end", "backspace", "2", "enter")
         await console.see("a whole number over 2")
-        await console.press("backspace", "5", "enter")
+        await console.retype("999999")
+        await console.press("enter")
+        await console.see("at most 100,000")
+        await console.retype("5")
+        await console.press("enter")
         await console.ended()
 
     run(places, steps)

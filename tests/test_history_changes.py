@@ -230,6 +230,19 @@ def test_the_trash_restores_and_empties(home: Path) -> None:
     assert trials(home) == [root, child] and not last.directory.exists()
 
 
+def test_a_trash_that_cannot_be_read_says_so_once(home: Path) -> None:
+    (home / "saved_models" / ".trash").write_text("no directory")
+
+    async def steps(console: Console) -> None:
+        await console.press("T")
+        await console.see(".trash")
+        await console.idle()
+        assert ".trash" in console.find(TrialList).empty and not console.toasts
+        assert len(console.app.workers) == 0
+
+    in_history(home, steps)
+
+
 def test_undo_after_the_trash_brings_back_what_is_still_in_it(home: Path) -> None:
     _, child, last = trials(home)
 

@@ -29,7 +29,7 @@ from tests.fuzz.trial_damages import body_with_checksum
 from tests.fuzz.trial_damages import line as epoch_line
 from tests.fuzz.weight_readers import many_entries, many_views, pickled, tensors
 from tui.draft import Draft, draft_from_dict, draft_to_dict
-from tui.state import read_keys
+from tui.keymap import read_keys
 
 Trialbook = Callable[..., Ran]
 LIMIT = 100_000_000  # bytes

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.events import AppBlur, AppFocus
 
 from core.data.dataset import Dataset
 from core.presets import all_presets
@@ -13,6 +17,7 @@ from core.session import train
 from core.settings import Settings
 from tests.console import Console, make_places, run, settings_of, widths
 from tui.draft import ALL_DROPOUTS
+from tui.palette import TrialbookCommands
 from tui.plot.widget import CurvesPlot
 from tui.screens.check import CheckDialog
 from tui.screens.dialogs import HelpDialog, NameDialog, TextDialog
@@ -86,6 +91,7 @@ def test_widths_are_one_line_and_cells_take_numbers_choices_and_switches(places:
         await console.press("enter")
         assert widths(console) == "256-128" and "✗ 512-x" in console.text
         await console.press("w")
+        assert isinstance(console.app.focused, Editor) and console.app.focused.value == "512-x"  # to be mended
         await console.retype("512-64-16")
         await console.press("enter")
         assert widths(console) == "512-64-16" and "✗" not in console.text
@@ -185,6 +191,31 @@ def test_wrong_input_is_marked_with_its_reason_and_start_is_refused(places: Path
         assert settings_of(console) == Settings() and not console.app.edits.draft.wrong
 
     run(places, steps, WIDE)
+
+
+def test_a_look_into_another_window_does_not_end_the_typing(places: Path) -> None:
+    async def steps(console: Console) -> None:
+        form = console.find(SettingsForm)
+        await console.go_to("training", RATE)
+        await console.press("enter")
+        await console.retype("0.")
+        editor = console.app.focused
+        for is_short in (False, True):
+            console.app.post_message(AppBlur())
+            if not is_short:
+                await console.settle()
+            console.app.post_message(AppFocus())
+            await console.settle()
+            assert console.app.focused is editor and form.editor is editor
+        await console.write("5")
+        await console.press("enter", "down")
+        assert settings_of(console).training.learning_rate == 0.5 and form.cursor != RATE
+        await console.press("up", "enter")
+        await console.retype("0.25")
+        await console.click("relu")  # elsewhere: what is typed is kept
+        assert settings_of(console).training.learning_rate == 0.25 and form.editor is None
+
+    run(places, steps)
 
 
 def test_the_newest_presets_stand_first(places: Path) -> None:
@@ -299,3 +330,40 @@ def test_the_palette_finds_actions_presets_and_trials(places: Path, digits: Data
         await console.until(lambda: settings_of(console) == small)
 
     run(places, steps)
+
+
+def test_a_search_of_the_palette_lets_the_screen_go_on(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.palette._UNINTERRUPTED", 0.0)
+    monkeypatch.setattr(TrialbookCommands, "_read_trials", lambda _: [(f"trial {at}", "") for at in range(200)])
+    listed = Counter[str]()
+    for name in ("_list_actions", "_list_places"):
+        monkeypatch.setattr(TrialbookCommands, name, counting(listed, name, getattr(TrialbookCommands, name)))
+
+    async def steps(console: Console) -> None:
+        await console.idle()
+        provider = TrialbookCommands(console.app.workbench)
+        await provider.startup()
+        for query in ("t", "tr"):
+            turns = 0
+
+            async def take_turns() -> None:
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            others = asyncio.create_task(take_turns())
+            hits = [hit async for hit in provider.search(query)]
+            others.cancel()
+            assert len(hits) == 100 and turns >= 400
+        assert listed == {"_list_actions": 1, "_list_places": 1}
+
+    run(places, steps)
+
+
+def counting(calls: Counter[str], name: str, call: Callable[[object], object]) -> Callable[[object], object]:
+    def counted(self: object) -> object:
+        calls[name] += 1
+        return call(self)
+
+    return counted

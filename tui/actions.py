@@ -47,7 +47,7 @@ SCOPES = {
     "editor": "Typing into a field",
     "curves": "Curves",
     "figures": "Figures",
-    "begin": "Where to begin",
+    "begin": "Choose presets and trials",
     "list": "Lists",
     "history": "Trials",
     "trash": "Trash",
@@ -188,7 +188,7 @@ ACTIONS = (
     Action("curves.all", "curves", "0", "all_epochs", "All", "show all epochs again"),
     *_moves("figures"),
     # other screens
-    Action("begin.choose", "begin", "enter", "choose", "Choose", "begin from the selected preset or trial", 10),
+    Action("begin.choose", "begin", "enter", "choose", "Choose", "take the selected line, or the marked ones", 10),
     Action("begin.filter", "begin", "slash", "filter", "Filter", "filter as you type", 11),
     Action("begin.to_list", "begin", "down", "to_list", "List", "go from the filter to the list", in_palette=False),
     *_moves("list"),

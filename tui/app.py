@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -13,11 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import App, SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.content import Content
 from textual.filter import LineFilter, Monochrome, NoColor
-from textual.keys import format_key
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
@@ -29,11 +29,12 @@ from tui.draft import Edits, begun, draft_from_dict, draft_to_dict, edited
 from tui.engine import Engine
 from tui.feed import Lookout
 from tui.garbage import Tidier, let_go_of_closed
+from tui.keymap import config_file, read_keys
 from tui.leaving import Leaving
 from tui.messages import EngineLoaded, TrainingChanged, TrialsSeen
 from tui.safe import safe
 from tui.screens.workbench import Workbench
-from tui.state import config_file, read_keys, read_state, state_file, write_state
+from tui.state import read_state, state_file, write_state
 from tui.threads import FreshThreads
 from tui.trainings import Trainings
 
@@ -86,7 +87,7 @@ class TrialbookApp(App[None]):
     def __init__(self, home: Path) -> None:
         """Open the console on a home directory; what was remembered of it comes back."""
         super().__init__()
-        self.home = home
+        self.home = home.absolute()  # also where the current directory is removed meanwhile
         self._state_file = state_file(home)
         self.remember = read_state(self._state_file)
         self.edits: Edits = Edits(draft_from_dict(self.remember.get("draft")), self._draft_changed)
@@ -103,6 +104,7 @@ class TrialbookApp(App[None]):
         self._words = Content("")
         self._notified: float | None = None  # when the last toast was shown, by `time.monotonic`
         self._save_timer: Timer | None = None
+        self._saving = threading.Lock()
         self._downloads: Downloads | None = None
 
     # start and end
@@ -248,7 +250,9 @@ class TrialbookApp(App[None]):
 
     def write_state(self, values: dict[str, Any]) -> None:
         """Save what is to be remembered."""
-        with contextlib.suppress(TrialbookError):  # a draft that cannot be kept must not keep anybody from working
+        # one at a time, lest a slow one bring back what was remembered before; and a draft that cannot be kept must not
+        # keep anybody from working
+        with self._saving, contextlib.suppress(TrialbookError):
             write_state(self._state_file, values)
 
     def state(self) -> dict[str, Any]:
@@ -261,7 +265,7 @@ class TrialbookApp(App[None]):
     def key_of(self, action: str) -> str:
         """Return the key of an action as people read it: the one that the user has chosen, or the table's."""
         keys = self._keys.get(action) or BY_ID[action].keys
-        return format_key(keys.split(",")[0])
+        return self.get_key_display(Binding(keys.split(",")[0], action))
 
     # the draft
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
 from core.cli.options import train_arguments
+from core.files import working_directory
 from tui.draft import Draft
 
 
@@ -15,11 +15,11 @@ def command_line(draft: Draft, home: Path) -> str:
 
     Args:
         draft: What to train.
-        home: The directory with `saved_models/` in it; named in the command where it is not the current one.
+        home: The directory with `saved_models/` in it, absolute; named in the command where it is not the current one.
     """
     words = ["trialbook"]
-    if os.path.abspath(home) != os.getcwd():
-        words += ["--home", os.path.abspath(home)]
+    if home != working_directory():
+        words += ["--home", str(home)]
     words += ["train", *train_arguments(draft.settings, draft.begin, draft.parent)]
     for option, text in (("--name", draft.name), ("--note", draft.note)):
         if text:

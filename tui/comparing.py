@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.comparison import Column, Comparison, compare, disagreements
-from core.data.catalog import KNOWN_SETS
 from core.errors import DataError, TrialbookError, TrialError
 from core.settings import DataSettings
 from core.trials.store import find_trial
 from core.trials.trial import Trial
 from core.verdict import images_tested_on, last_epoch, mcnemar
+from tui.downloads import refuse_download
 from tui.plot.curves import Run, overlay_sign, short_title
 from tui.runs import Shown, read_shown
+from tui.threads import until_left
 from tui.widgets.compare_table import TableRow
 from tui.widgets.pictures import Picture
 from tui.words import duration, percent
@@ -107,7 +108,7 @@ def read_pair(trials: tuple[Trial, ...], pair: tuple[int, int]) -> PairImages:
 
 
 def load_images(trials: Sequence[Trial], load: Callable[[DataSettings, OnProgress], Dataset]) -> NDArray[np.uint8]:
-    """Return the test images that trials were tested on (N, channels, height, width); never by a download.
+    """Return the test images that trials were tested on (N, channels, height, width). For a worker; never a download.
 
     Args:
         trials: Trials with the same test images, which need not all have read them from the same place.
@@ -124,12 +125,9 @@ def load_images(trials: Sequence[Trial], load: Callable[[DataSettings, OnProgres
 
 
 def _images_of(trial: Trial, load: Callable[[DataSettings, OnProgress], Dataset]) -> NDArray[np.uint8]:
-    from core.data.preview import data_state  # noqa: PLC0415 - Pillow
-
     settings = trial.settings().data
-    if settings.source in KNOWN_SETS and data_state(settings.source).name == "not downloaded":
-        raise DataError(f"{settings.source} is not on this machine; it can be downloaded from the list of data sets")
-    data = load(settings, lambda _what, _done, _total: None)
+    refuse_download(settings.source)
+    data = load(settings, until_left())
     if data.fingerprint != trial.ran_on().get("data", {}).get("fingerprint"):
         raise DataError(f"the images of {settings.source} have changed since {trial.id} was tested on them")
     return data.test.images.numpy()

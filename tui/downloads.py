@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from core.data.catalog import KNOWN_SETS
-from core.errors import TrialbookError
+from core.errors import DataError, TrialbookError
 from core.settings import DataSettings
 
 if TYPE_CHECKING:
@@ -52,6 +52,18 @@ class Download:
     def seconds_left(self) -> float | None:
         """Seconds until all bytes are there, at the present rate; None as long as that is not known."""
         return (self.total - self.done) / self.rate if self.rate > 0 else None
+
+
+def refuse_download(source: str) -> None:
+    """Refuse a data set, known by name, that would have to be downloaded: only who asks for it waits so long for it.
+
+    Raises:
+        DataError: It is not on this machine.
+    """
+    from core.data.preview import data_state  # noqa: PLC0415 - Pillow
+
+    if source in KNOWN_SETS and data_state(source).name == "not downloaded":
+        raise DataError(f"{source} is not on this machine; it can be downloaded from the list of data sets")
 
 
 class Downloads:

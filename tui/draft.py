@@ -7,7 +7,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SettingsError, TrialbookError
-from core.settings import FIELDS, HiddenLayer, Settings, change_settings, differences, field_of, make_settings
+from core.settings import (
+    FIELDS,
+    HiddenLayer,
+    Settings,
+    change_settings,
+    differences,
+    field_of,
+    make_settings,
+    widths_text,
+)
 from core.settings.fields import show_value
 
 if TYPE_CHECKING:
@@ -79,6 +88,8 @@ class Draft:
         """Return what a form shows in a field: wrong input as it was typed, or the value."""
         if path in self.wrong:
             return self.wrong[path].text
+        if path == WIDTHS:
+            return widths_text(self.settings).replace("none", "")
         return show_value(self.value_of(path)) if path != ALL_DROPOUTS else _dropouts_text(self.settings)
 
     def value_of(self, path: str) -> Any:
@@ -116,11 +127,12 @@ def edited(draft: Draft, path: str, value: object) -> Draft:
 
 def restored(draft: Draft, path: str) -> Draft:
     """Return the draft with one field as it was where the editing began; a layer's field needs that layer there."""
-    begin = Draft(settings=draft.begin)
-    if path == ALL_DROPOUTS and len(draft.begin.model.hidden) > len(draft.settings.model.hidden):
-        return draft
+    if path == ALL_DROPOUTS:
+        then, now = draft.begin.model.hidden, draft.settings.model.hidden
+        values = [layer.dropout for layer in (*then, *now[len(then) :])]  # layers that were added keep theirs
+        return edited(draft, path, ",".join(map(show_value, values))) if len(then) <= len(now) and values else draft
     try:
-        return edited(draft, path, begin.text_of(path) if path == ALL_DROPOUTS else begin.value_of(path))
+        return edited(draft, path, Draft(settings=draft.begin).value_of(path))
     except IndexError:
         return draft
 
@@ -151,13 +163,15 @@ def with_layers(draft: Draft, layers: tuple[HiddenLayer, ...], came_from: list[i
         came_from: For each of them the number, from 1, of the layer that it was, or None; its wrong input moves along.
     """
     model = replace(draft.settings.model, hidden=layers)
-    wrong = {name: value for name, value in draft.wrong.items() if not name.startswith(_HIDDEN)}
+    wrong = {name: value for name, value in draft.wrong.items() if not _number_in(name)}
     for number, before in enumerate(came_from, start=1):
         prefix = f"{_HIDDEN}{before}."
         for name, value in draft.wrong.items():
             if name.startswith(prefix):
                 wrong[f"{_HIDDEN}{number}.{name.removeprefix(prefix)}"] = value
-    return replace(draft, settings=replace(draft.settings, model=model), wrong=wrong)
+    changed = replace(draft, settings=replace(draft.settings, model=model), wrong=wrong)
+    dropouts = wrong.get(ALL_DROPOUTS)  # which may fit now: there can be one for each layer
+    return changed if dropouts is None else edited(changed, ALL_DROPOUTS, dropouts.text)
 
 
 def begun(settings: Settings, parent: str | None) -> Draft:
@@ -298,8 +312,13 @@ def _covers(path: str, other: str) -> bool:
 
 def _is_gone(path: str, settings: Settings) -> bool:
     """Return whether a field is of a hidden layer that is not there."""
+    return _number_in(path) > len(settings.model.hidden)
+
+
+def _number_in(path: str) -> int:
+    """Return the number, from 1, of the hidden layer that a field is of; 0 for the fields of no single layer."""
     number = path.removeprefix(_HIDDEN).partition(".")[0] if path.startswith(_HIDDEN) else ""
-    return number.isdecimal() and int(number) > len(settings.model.hidden)
+    return int(number) if number.isdecimal() else 0
 
 
 def _reason(path: str, error: SettingsError) -> str:

@@ -1,11 +1,38 @@
-"""A thread of its own for every piece of background work, ended with the work."""
+"""A thread of its own for every piece of background work, ended with the work, or once nobody waits for it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from textual.worker import get_current_worker
+
+if TYPE_CHECKING:
+    from core.data.folder import OnProgress
+
+
+class LeftError(Exception):
+    """Raised to end a worker's work: whoever asked for it has gone on to something else."""
+
+
+def until_left(tell: Callable[[str, int, int], object] = lambda *_: None) -> OnProgress:
+    """Return what the work of the worker that calls this tells its progress to; it ends the work of a cancelled one.
+
+    Work that nobody waits for would slow down the rest, and quitting waits for all threads.
+
+    Args:
+        tell: Told the progress as long as somebody waits.
+    """
+    worker = get_current_worker()
+
+    def on_progress(what: str, done: int, total: int) -> None:
+        if worker.is_cancelled:
+            raise LeftError
+        tell(what, done, total)
+
+    return on_progress
 
 
 class FreshThreads(ThreadPoolExecutor):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from core.errors import TrialbookError
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _TEN = 10
 _KILO = 1_000
@@ -37,3 +39,8 @@ def amount(number: float, unit: str = "") -> str:
 def signed(number: float, digits: int = 4) -> str:
     """Return a number with its sign, also where it is positive."""
     return f"{number:+.{digits}f}"
+
+
+def failure(error: BaseException | None) -> str:
+    """Return why something failed: an error of ours says it by itself, of any other the kind is told too."""
+    return str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"

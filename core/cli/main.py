@@ -16,6 +16,7 @@ from types import FrameType
 import click
 
 from core.errors import SettingsError, TrialbookError
+from core.files import working_directory
 from core.text import printable
 
 COMMANDS = {
@@ -81,6 +82,8 @@ Console = Callable[[Path], int]
 @click.pass_context
 def trialbook(context: click.Context, home: Path) -> int:
     """Improve a fully connected image classifier trial by trial; without a command, in a console on the screen."""
+    if working_directory() is None:  # without one PyTorch finds not even its own libraries
+        raise TrialbookError("the current directory has been removed; change to another one")
     try:
         str(home).encode()
     except UnicodeEncodeError:

@@ -89,12 +89,12 @@ def _show_epoch(film: Film, epoch: int, as_json: bool) -> None:
             "images": frame.images,
             "accuracy": frame.accuracy,
             "classes": film.classes,
-            "confusion_matrix": frame.confusion_matrix,
+            "confusion_matrix": frame.confusion_matrix.tolist(),
         }
         print(one_line_json(told))  # noqa: T201 - the output
         return
     say(f"epoch {epoch}: {percent(frame.accuracy)} of {frame.images:,} test images classified rightly")
-    print_matrix(film.classes, frame.confusion_matrix)
+    print_matrix(film.classes, frame.confusion_matrix.tolist())
 
 
 def _show_result(listed: Listed, lineage: list[str]) -> None:

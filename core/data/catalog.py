@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from core.errors import SettingsError
 from core.settings import Settings, parse_image_size
+from core.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,5 +102,12 @@ def absolute_source(text: str) -> str:
     """Return a known name as it is, anything else as the absolute path of a folder.
 
     A trial must find its folder again from wherever it is continued. `./digits` is a folder, `digits` is not.
+
+    Raises:
+        SettingsError: The path begins at the current directory, which has been removed.
     """
-    return text if text in KNOWN_SETS else os.path.abspath(os.path.expanduser(text))
+    try:
+        return text if text in KNOWN_SETS else os.path.abspath(os.path.expanduser(text))
+    except FileNotFoundError:
+        problem = "begins at the current directory, which has been removed"
+        raise SettingsError([f"data.source: {printable(text, 80)} {problem}"]) from None

@@ -278,7 +278,7 @@ class Config(OneFile):
         from textual.keys import format_key
 
         from tui.actions import SCOPES, bindings
-        from tui.state import read_keys
+        from tui.keymap import read_keys
 
         chosen, problems = read_keys(self.path)
         assert len(problems) < 100

@@ -19,7 +19,7 @@ from textual.style import Style
 from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
-from tui.actions import BY_ID, bindings
+from tui.actions import bindings
 from tui.plot.curves import Run
 from tui.plot.drawing import Drawing, Plan, drawing_of
 from tui.plot.figure import ROLES, with_crosshair
@@ -61,7 +61,7 @@ class CurvesPlot(Widget, can_focus=True):
     """
 
     view: reactive[View] = reactive(View)
-    empty: reactive[str] = reactive(f"no trial yet: {BY_ID['start'].keys.split(',', maxsplit=1)[0]} starts one")
+    empty: reactive[str] = reactive("no trial yet")
 
     @dataclass
     class ViewChanged(Message):

@@ -99,19 +99,20 @@ class BareFileDialog(Dialog):
             self.query_one(f"#bare-{name}", Input).value.strip() for name in ("path", "source", "size", "mean", "std")
         )
         normalization = self.query_one("#bare-normalization", Select).value
-        changes: list[tuple[str, object]] = [
-            ("data.source", absolute_source(source) if source else self._data.source),
-            ("data.image_size", size or "auto"),
-            ("data.skip_broken", self._data.skip_broken),
-            ("data.normalization", normalization),
-        ]
-        if normalization == "given":
-            changes += [("data.mean", mean), ("data.std", std)]
         try:
             if not path:
                 raise SettingsError(["file: must be the path of a file of weights"])
+            asked = absolute_source(source) if source else None
+            changes: list[tuple[str, object]] = [
+                ("data.source", asked or self._data.source),
+                ("data.image_size", size or "auto"),
+                ("data.skip_broken", self._data.skip_broken),
+                ("data.normalization", normalization),
+            ]
+            if normalization == "given":
+                changes += [("data.mean", mean), ("data.std", std)]
             data = change_settings(Settings(), changes).data
-            self.dismiss(BareFile(Path(path).expanduser(), absolute_source(source) if source else None, data))
+            self.dismiss(BareFile(Path(path).expanduser(), asked, data))
         except (SettingsError, RuntimeError) as error:  # the latter from expanduser, where there is no such user
             problem = error.problems[0] if isinstance(error, SettingsError) else f"file: {error}"
             self.query_one("#bare-problem", Static).update(safe(problem))

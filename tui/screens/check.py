@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Label, Static
+from textual.worker import Worker, WorkerState
 
-from core.errors import TrialbookError
-from core.settings import Settings
+from core.settings import DataSettings, Settings
+from tui.downloads import refuse_download
 from tui.safe import safe
 from tui.screens.page import Dialog
+from tui.threads import until_left
+from tui.words import failure
 
 if TYPE_CHECKING:
+    from core.data.dataset import Dataset
+    from core.data.folder import OnProgress
     from core.preflight import Finding
     from tui.app import TrialbookApp
 
@@ -45,7 +51,8 @@ class CheckDialog(Dialog):
 
     def on_mount(self) -> None:
         """Begin."""
-        self.run_worker(self._check, thread=True, exit_on_error=False)
+        load = cast("TrialbookApp", self.app).load_dataset
+        self.run_worker(lambda: _check(self._settings, load, self._on_progress), thread=True, exit_on_error=False)
         self._timer = self.set_interval(0.2, self._show_progress)
 
     def _show_progress(self) -> None:
@@ -54,29 +61,28 @@ class CheckDialog(Dialog):
     def _on_progress(self, what: str, done: int, total: int) -> None:
         self._doing = f"{what}: {100 * done // total} %" if total else what
 
-    def _check(self) -> None:
-        try:
-            from core.preflight import check  # noqa: PLC0415 - torch
-
-            data = cast("TrialbookApp", self.app).load_dataset(self._settings.data, self._on_progress)
-            self._doing = "trying a few steps"
-            findings = check(self._settings, data)
-        except TrialbookError as error:
-            self._answer(safe(f"✗ {error}", "$text-error"), "The settings cannot be checked.")
-        except Exception as error:
-            self._answer(safe(f"✗ {type(error).__name__}: {error}", "$text-error"), "The settings cannot be checked.")
-        else:
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Show what was found, or why nothing could be."""
+        if event.state is WorkerState.SUCCESS:
+            findings: list[Finding] = event.worker.result or []
             self._answer(Content("\n").join([_line(finding) for finding in findings]), _conclusion(findings))
+        elif event.state is WorkerState.ERROR:
+            self._answer(safe(f"✗ {failure(event.worker.error)}", "$text-error"), "The settings cannot be checked.")
 
     def _answer(self, lines: Content, conclusion: str) -> None:
-        if self.is_running:
-            self.app.call_from_thread(self._show, lines, conclusion)
-
-    def _show(self, lines: Content, conclusion: str) -> None:
         self._timer.stop()
-        if self.is_mounted:
-            self.query_one("#findings", Static).update(lines)
-            self.query_one("#conclusion", Label).update(Content.styled(f"\n{conclusion}", "bold"))
+        self.query_one("#findings", Static).update(lines)
+        self.query_one("#conclusion", Label).update(Content.styled(f"\n{conclusion}", "bold"))
+
+
+def _check(
+    settings: Settings, load: Callable[[DataSettings, OnProgress], Dataset], tell: Callable[[str, int, int], object]
+) -> list[Finding]:
+    from core.preflight import check  # noqa: PLC0415 - torch
+
+    refuse_download(settings.data.source)
+    on_progress = until_left(tell)
+    return check(settings, load(settings.data, on_progress), on_progress)
 
 
 def _line(finding: Finding) -> Content:

@@ -36,15 +36,18 @@ class _Chooser(Page):
     _Chooser Input { dock: top; }
     """
 
-    title_text = ""
     several = False
     with_presets = False
 
     def compose_page(self) -> ComposeResult:
         """Compose title, filter and list."""
-        yield Static(self.title_text, classes="title")
+        yield Static(self.heading(), classes="title")
         yield Input(placeholder="type to filter", compact=True)
         yield TrialList(TRIAL_COLUMNS, empty="nothing to choose", several=self.several, sort_by=STARTED)
+
+    def heading(self) -> str:
+        """Return what is to be chosen, and how where that has to be said."""
+        return ""
 
     def on_mount(self) -> None:
         """Read the trials in a worker."""
@@ -111,8 +114,11 @@ class BeginScreen(_Chooser):
     BeginScreen ChoiceDetail { height: 9; }
     BeginScreen.-tall ChoiceDetail { height: 11; }
     """
-    title_text = "Begin from a preset or a saved trial"
     with_presets = True
+
+    def heading(self) -> str:
+        """Return what is to be chosen."""
+        return "Begin from a preset or a saved trial"
 
     def compose_page(self) -> ComposeResult:
         """Compose the list, and what is known of the line under the cursor."""
@@ -152,15 +158,25 @@ class BeginScreen(_Chooser):
 
 
 class OverlayScreen(_Chooser):
-    """Answers with the ids of the trials whose curves are drawn too."""
+    """Answers with the ids of several saved trials."""
 
-    title_text = "Draw the curves of saved trials too: Space chooses, Enter draws"
     several = True
 
-    def __init__(self, chosen: set[str]) -> None:
-        """Begin with the trials that are drawn already."""
+    def __init__(self, purpose: str, chosen: set[str]) -> None:
+        """Ask for trials.
+
+        Args:
+            purpose: What is done with them.
+            chosen: Those that are marked at first.
+        """
         super().__init__()
+        self._purpose = purpose
         self._chosen = chosen
+
+    def heading(self) -> str:
+        """Return what is done with the chosen trials, and the keys."""
+        mark, take = (cast("TrialbookApp", self.app).key_of(name) for name in ("list.choose", "begin.choose"))
+        return f"{self._purpose}: {mark} marks, {take} takes the marked ones"
 
     def take_rows(self, rows: list[Row]) -> None:
         """Show the lines, with the chosen ones marked."""

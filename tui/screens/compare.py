@@ -17,7 +17,6 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from core.comparison import LEAST, MOST, Comparison
-from core.errors import TrialbookError
 from core.trials.trial import Trial
 from core.verdict import EXPLAINED
 from tui.actions import bindings
@@ -40,6 +39,7 @@ from tui.screens.page import PagedPage, tab_line
 from tui.widgets.compare_table import CompareTable
 from tui.widgets.pair_pictures import PairPictures
 from tui.widgets.pairs import Pairs
+from tui.words import failure
 
 if TYPE_CHECKING:
     from core.trials.store import Listed
@@ -163,8 +163,7 @@ class CompareScreen(PagedPage):
             }
             take[name](event.worker.result)
         elif event.state is WorkerState.ERROR:
-            error = event.worker.error
-            text = str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"
+            text = failure(event.worker.error)
             if name in ("curves", "all"):
                 self._say_remarks([text], "✗", "$text-error")
             elif name == "images":
@@ -343,7 +342,7 @@ class CompareScreen(PagedPage):
         """Choose the trials to compare."""
         from tui.screens.choose import OverlayScreen  # noqa: PLC0415 - as all screens: when it is opened
 
-        self.app.push_screen(OverlayScreen(set(self._ids)), self._take_ids)
+        self.app.push_screen(OverlayScreen("Compare saved trials", set(self._ids)), self._take_ids)
 
     def _take_ids(self, chosen: list[str] | None) -> None:
         if chosen is None:

@@ -20,7 +20,7 @@ from tui.actions import bindings
 from tui.screens.page import Page
 from tui.widgets.cells import fit
 from tui.widgets.data_detail import DataDetail, shape_words
-from tui.widgets.data_download import DownloadBar, key_name
+from tui.widgets.data_download import DownloadBar
 from tui.widgets.data_lines import PickList, some_bindings
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class DataScreen(Page):
         elif entry.folder:
             detail.show_folder(entry.folder)
         else:
-            key = key_name(self, "data.choose")
+            key = self.trialbook.key_of("data.choose")
             layout = "with its images in train/CLASS/ and test/CLASS/, grey or color, of any size"
             detail.show_words("your own images", Content(f"{key} chooses a folder {layout}."))
 
@@ -238,7 +238,7 @@ class DataScreen(Page):
         if state is None:
             return Content("\n").join([words, Content(known.title)])
         size = f"{state.disk_bytes / _MEGA:,.1f} MB on disk"
-        download = f"{key_name(self, 'data.download')} downloads {known.download_bytes / _MEGA:,.1f} MB"
+        download = f"{self.trialbook.key_of('data.download')} downloads {known.download_bytes / _MEGA:,.1f} MB"
         said = {
             "built in": "ready at once",
             "ready": f"ready, {size}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
@@ -57,21 +56,26 @@ class TextDialog(Dialog):
                 yield Static(self._shown)
             yield Label("", id="told")
 
+    @property
+    def _trialbook(self) -> TrialbookApp:
+        return cast("TrialbookApp", self.app)
+
     def action_copy(self) -> None:
         """Copy the text through the terminal (OSC 52)."""
         self.app.copy_to_clipboard(self._text)
-        self._tell("copied, if your terminal lets programs copy; w writes it to a file")
+        key = self._trialbook.key_of("text.write")
+        self._tell(f"copied, if your terminal lets programs copy; {key} writes it to a file")
 
     def action_write(self) -> None:
         """Write the text to a file beside the saved trials."""
-        path = Path(cast("TrialbookApp", self.app).home) / "saved_models" / "last-text.txt"
+        path = self._trialbook.home / "saved_models" / "last-text.txt"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_text(path, self._text + "\n")
         except (OSError, TrialError) as error:
             self._tell(str(error))
         else:
-            self._tell(f"written to {path.absolute()}")
+            self._tell(f"written to {path}")
 
     def _tell(self, text: str) -> None:
         self.query_one("#told", Label).update(safe(text))

@@ -15,21 +15,21 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
-from textual.worker import Worker, WorkerState, get_current_worker
+from textual.worker import Worker, WorkerState
 
-from core.errors import TrialbookError
 from core.settings import DataSettings
 from core.text import printable
 from tui.actions import bindings
 from tui.safe import safe
 from tui.screens.dialogs import TextDialog
 from tui.screens.page import PagedPage, tab_line
+from tui.threads import until_left
 from tui.widgets.bars import ClassBars
 from tui.widgets.cells import bar
 from tui.widgets.headline import Headline, one_line
 from tui.widgets.matrix import Matrix
 from tui.widgets.pictures import Picture, Pictures
-from tui.words import percent
+from tui.words import failure, percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,19 +53,17 @@ class _Evaluated:
 
     Attributes:
         result: The evaluation.
+        matrix: (C, C) its confusion matrix.
         data: The data set that it is of.
         file: What the weights are called.
         remarks: What the user should know.
     """
 
     result: Evaluation
+    matrix: NDArray[np.int64]
     data: Dataset
     file: str
     remarks: tuple[str, ...]
-
-
-class _Left(Exception):  # noqa: N818 - no error: the user has left, and nobody waits for the data any more
-    """Raised to end the loading of data."""
 
 
 class _Progress:
@@ -185,15 +183,15 @@ class EvaluationScreen(PagedPage):
         if event.state is WorkerState.SUCCESS and self._worker.result is not None:
             self._show(self._worker.result)
         elif event.state is WorkerState.ERROR:
-            error = event.worker.error
-            self._error = str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"
+            self._error = failure(event.worker.error)
             self._show_error()
 
     def _show_error(self) -> None:
+        copies = cast("TrialbookApp", self.app).key_of("evaluation.copy")
         lines = [
             safe(self._path, "bold"),
             Content.assemble(("✗ ", "bold $error"), safe(self._error, "$error", 2_000)),
-            Content("\nEsc goes back, y copies the line"),
+            Content(f"\nEsc goes back, {copies} copies the line"),
         ]
         self.query_one("#wait", Static).update(Content("\n").join(lines))
         self.refresh_bindings()
@@ -207,7 +205,7 @@ class EvaluationScreen(PagedPage):
         remarks.update(Content("\n").join([safe(f"! {text}", "$text-warning") for text in done.remarks]))
         remarks.display = bool(done.remarks)
         self.query_one(ClassBars).show(result.per_class)
-        self.query_one(Matrix).show(result.classes, result.confusion_matrix)
+        self.query_one(Matrix).show(result.classes, done.matrix)
         self._show_mistakes()
         self.action_show_panel(self._current)
 
@@ -322,16 +320,11 @@ def _evaluate(
 ) -> _Evaluated:
     """Evaluate a file, in the way that `trialbook evaluate` does."""
     from core.evaluation import evaluate  # noqa: PLC0415 - torch
+    from core.film import confusion_of  # noqa: PLC0415
     from core.saved_model import data_remarks, data_settings_for, open_model  # noqa: PLC0415
     from core.trials.trial import BEST_WEIGHTS  # noqa: PLC0415
 
-    worker = get_current_worker()
-
-    def on_progress(what: str, done: int, total: int) -> None:
-        if worker.is_cancelled:
-            raise _Left
-        progress.set(what, done, total)
-
+    on_progress = until_left(progress.set)
     progress.set("opening the file")
     saved = open_model(path)
     settings, remarks = data_settings_for(saved, asked, source)
@@ -344,4 +337,5 @@ def _evaluate(
     file = str(path)
     if saved.trial is not None:
         file = f"{saved.trial.id}, {'best' if path.name == BEST_WEIGHTS else 'last'} epoch's weights"
-    return _Evaluated(result, data, file, (*remarks, *data.remarks, *data_remarks(saved, data)))
+    matrix = confusion_of(result.labels, result.predicted, len(result.classes))
+    return _Evaluated(result, matrix, data, file, (*remarks, *data.remarks, *data_remarks(saved, data)))

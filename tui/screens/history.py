@@ -13,7 +13,6 @@ from textual.content import Content
 from textual.widgets import Input, Static
 from textual.worker import Worker, WorkerState
 
-from core.errors import TrialbookError
 from core.text import printable
 from core.trials.upkeep import is_trashed
 from tui.actions import bindings
@@ -22,18 +21,19 @@ from tui.safe import safe
 from tui.screens.bare_file import BareFile, BareFileDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.page import Page
-from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, TrashScreen
+from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, TrashScreen, place_for_files
 from tui.upkeep import Done, delete, edit, export, import_file, question_of, restore, weights_of
 from tui.widgets.trial_detail import Known, detail_of, known_of
 from tui.widgets.trial_list import TrialList
 from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS, title_of
+from tui.words import failure
 
 if TYPE_CHECKING:
     from core.trials.store import Listed
     from tui.app import TrialbookApp
 
 _KEY = "history"  # of what is remembered over restarts
-_NO_TRIALS = "No trial is saved yet: Esc goes back, and s there trains the first. A file of weights opens with p."
+_NO_TRIALS = "No trial is saved yet: Esc goes back, and {} there trains the first. A file of weights opens with {}."
 _COMPARED = range(2, 9)  # trials side by side
 _NO_MATCH = "No trial matches the filter: Esc in it shows all again"
 
@@ -116,7 +116,8 @@ class HistoryScreen(Page):
             selected = self._remembered().get("selected")
             cursor = selected if not self._feed.is_read and isinstance(selected, str) else None
             self._feed = feed
-            self.trials.empty = feed.problem or (_NO_MATCH if feed.built else _NO_TRIALS)
+            keys = [self.trialbook.key_of(name) for name in ("start", "history.path")]
+            self.trials.empty = feed.problem or (_NO_MATCH if feed.built else _NO_TRIALS.format(*keys))
             self.trials.set_rows((built.row for built in feed.built.values()), cursor)
             self.call_after_refresh(self._find_known)
         self._show_title()
@@ -132,8 +133,7 @@ class HistoryScreen(Page):
         """Show what a worker has found out or done, or why it could not."""
         result = event.worker.result
         if event.state is WorkerState.ERROR:
-            error = event.worker.error
-            self._show_problem(str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}")
+            self._show_problem(failure(event.worker.error))
         elif event.state is not WorkerState.SUCCESS:
             pass
         elif isinstance(result, Known):
@@ -364,7 +364,7 @@ class HistoryScreen(Page):
             if path is not None:
                 self._do(lambda: export(trial, path))
 
-        proposed = Path.cwd() / f"{trial.id}.trialbook"
+        proposed = place_for_files() / f"{trial.id}.trialbook"
         self.app.push_screen(FileDialog(f"Export {title_of(listed)}", "Write it to the file", str(proposed)), answered)
 
     def action_import(self) -> None:

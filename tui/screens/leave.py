@@ -12,6 +12,8 @@ from textual.containers import Vertical
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
+from core.errors import SettingsError
+from core.settings import FIELDS, Settings, change_settings
 from tui.screens.dialogs import Line
 from tui.screens.page import Dialog
 
@@ -85,11 +87,16 @@ class EpochsDialog(Dialog):
 
     @on(Input.Submitted)
     def _done_typing(self) -> None:
-        text = self.query_one("#epochs", Line).text.strip()
-        if text.isascii() and text.isdigit() and len(text) < 7 and int(text) > self._done:  # noqa: PLR2004 - 100,000
-            self.dismiss(int(text))
+        path = "training.epochs"
+        try:
+            epochs = change_settings(Settings(), {path: self.query_one("#epochs", Line).text}).training.epochs
+        except SettingsError:
+            epochs = 0
+        if epochs > self._done:
+            self.dismiss(epochs)
         else:
-            self.query_one("#told", Label).update(f"✗ a whole number over {self._done:,}")
+            told = f"✗ a whole number over {self._done:,} and at most {FIELDS[path].maximum:,}"
+            self.query_one("#told", Label).update(told)
 
 
 class BranchDialog(Dialog):

@@ -16,8 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from core.errors import TrialbookError
-from core.film import Film, Frame, frame_of, read_film
+from core.film import Film, Frame, frame_of, read_film, recalls_of
 from core.verdict import p_text
 from tui.actions import bindings
 from tui.plot.curves import best_of
@@ -27,7 +26,7 @@ from tui.screens.page import Page
 from tui.widgets.film_strip import FilmStrip
 from tui.widgets.matrix import Matrix
 from tui.widgets.recalls import Recalls
-from tui.words import percent
+from tui.words import failure, percent
 
 if TYPE_CHECKING:
     from tui.app import TrialbookApp
@@ -115,8 +114,7 @@ class ScrubScreen(Page):
             self.go_to(loaded.film.epochs)
             self.refresh_bindings()
         elif event.state is WorkerState.ERROR:
-            error = event.worker.error
-            text = str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"
+            text = failure(event.worker.error)
             self.add_class("-failed")
             self.query_one("#film-title", Static).update(safe(self._trial_id, "bold"))
             self.query_one("#film-now", Static).update(Content.assemble(("✗ ", "bold $error"), safe(text, "$error")))
@@ -130,7 +128,7 @@ class ScrubScreen(Page):
         if self._frame is not None and self._frame.epoch == epoch:
             return
         is_first, self._frame = self._frame is None, frame_of(film, epoch)
-        before = frame_of(film, epoch - 1).recalls if epoch > 1 else ()
+        before = recalls_of(film, epoch - 1) if epoch > 1 else ()
         self.query_one(FilmStrip).position = epoch
         self.query_one(Matrix).show(film.classes, self._frame.confusion_matrix, stay=not is_first)
         self.query_one(Recalls).show(film.classes, self._frame.recalls, before)

@@ -14,7 +14,7 @@ from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
-from core.errors import TrialbookError
+from core.files import working_directory
 from core.text import printable
 from tui.actions import bindings
 from tui.safe import safe
@@ -23,10 +23,13 @@ from tui.screens.page import Dialog, Page
 from tui.upkeep import Done, empty, restore
 from tui.widgets.trial_list import Row, TrialList
 from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS, build_rows
+from tui.words import failure
 
 if TYPE_CHECKING:
     from core.trials.trial import About
     from tui.app import TrialbookApp
+
+_EMPTY = "The trash is empty: Esc goes back"
 
 
 class AboutDialog(Dialog):
@@ -112,6 +115,11 @@ class AskDialog(Dialog):
         self.dismiss(event.option_id == "yes")
 
 
+def place_for_files() -> Path:
+    """Return where files are put of which only the name is said: the current directory, or home where it is gone."""
+    return working_directory() or Path.home()
+
+
 class FileDialog(Dialog):
     """Asks for a file's path; answers it, or None."""
 
@@ -142,7 +150,7 @@ class FileDialog(Dialog):
             self.query_one("#file-problem", Label).update(safe(error, "$text-error"))
             return
         if text:
-            self.dismiss(path.absolute())
+            self.dismiss(place_for_files() / path)
 
 
 class TrashScreen(Page):
@@ -156,7 +164,7 @@ class TrashScreen(Page):
     def compose_page(self) -> ComposeResult:
         """Compose title and list."""
         yield Static(Content.styled("Trash", "bold $accent"), id="trash-title")
-        yield TrialList(TRIAL_COLUMNS, empty="The trash is empty: Esc goes back", sort_by=STARTED)
+        yield TrialList(TRIAL_COLUMNS, empty=_EMPTY, sort_by=STARTED)
 
     def on_mount(self) -> None:
         """Read the trash in a worker."""
@@ -169,21 +177,26 @@ class TrashScreen(Page):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show what a worker has read or done, or why it could not."""
-        if event.state is WorkerState.ERROR:
-            error = event.worker.error
-            text = str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"
-            self.notify(printable(text), severity="error", markup=False)
+        if event.state is WorkerState.ERROR and event.worker.name == "read":
+            self._show([], failure(event.worker.error))
+        elif event.state is WorkerState.ERROR:
+            self.notify(printable(failure(event.worker.error)), severity="error", markup=False)
             self._read()
         elif event.state is WorkerState.SUCCESS and isinstance(event.worker.result, list):
-            rows: list[Row] = event.worker.result
-            self.query_one(TrialList).set_rows(rows)
-            count = f"{len(rows):,} trials" if len(rows) != 1 else "1 trial"
-            self.query_one("#trash-title", Static).update(
-                Content("   ").join([Content.styled("Trash", "bold $accent"), Content(count)])
-            )
+            self._show(event.worker.result)
         elif event.state is WorkerState.SUCCESS and isinstance(event.worker.result, Done):
             self.notify(printable(event.worker.result.text), markup=False)
             self._read()
+
+    def _show(self, rows: list[Row], problem: str = "") -> None:
+        """Show the trash, or why it cannot be read."""
+        trials = self.query_one(TrialList)
+        trials.empty = problem or _EMPTY
+        trials.set_rows(rows)
+        title = [Content.styled("Trash", "bold $accent")]
+        if not problem:
+            title.append(Content(f"{len(rows):,} trials" if len(rows) != 1 else "1 trial"))
+        self.query_one("#trash-title", Static).update(Content("   ").join(title))
 
     @on(TrialList.Opened)
     def action_restore(self) -> None:

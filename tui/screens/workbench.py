@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core.data.catalog import DataShape, known_shape
-from core.errors import DataError, TrialbookError
+from core.errors import TrialbookError
 from tui.actions import bindings
 from tui.draft import Draft, suggested
 from tui.plot.view import View
@@ -24,6 +24,7 @@ from tui.plot.widget import CurvesPlot
 from tui.safe import safe
 from tui.screens.panels import LEFT, PanelPage
 from tui.screens.usable import makes_sense
+from tui.threads import LeftError, until_left
 from tui.widgets.architecture import ArchitectureTable
 from tui.widgets.detail import Detail
 from tui.widgets.form import Form
@@ -32,6 +33,7 @@ from tui.widgets.panel import PANELS, FiguresScroller, Panel, PanelTabs, Scrolle
 from tui.widgets.settings_form import SettingsForm
 from tui.widgets.status import Status
 from tui.widgets.trial_view import TrialView
+from tui.words import failure
 
 if TYPE_CHECKING:
     from tui.app import TrialbookApp
@@ -150,6 +152,7 @@ class Workbench(PanelPage):
         known, data = known_shape(draft.settings), draft.settings.data
         if known is not None:
             self._looked_at = None
+            self.workers.cancel_group(self, "shape")
             self._take_shape(known, "")
         elif self.data_problem or self._looked_at != (data.source, data.image_size):
             # other edits leave a folder as it is; one with a mistake may have been mended
@@ -165,9 +168,11 @@ class Workbench(PanelPage):
         data = draft.settings.data
         shape, problem = None, ""
         try:
-            shape = preview_folder(Path(data.source), data.image_size).shape
-        except DataError as error:
-            problem = str(error)
+            shape = preview_folder(Path(data.source), data.image_size, until_left()).shape
+        except LeftError:
+            return
+        except Exception as error:  # file systems fail in ways that nobody has thought of
+            problem = failure(error)
         self.app.call_from_thread(self._shape_found, draft, shape, problem)
 
     def _shape_found(self, draft: Draft, shape: DataShape | None, problem: str) -> None:

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from core.data.catalog import DataShape
-from core.settings import HiddenLayer, SettingField, widths_text
+from core.settings import HiddenLayer, SettingField
 from core.text import printable
 from tui.actions import bindings
 from tui.draft import WIDTHS, Draft, with_layers
@@ -85,8 +85,7 @@ class ArchitectureTable(Form):
 
     def action_widths(self) -> None:
         """Open all widths as one line for typing."""
-        cell = Cell(WIDTHS, 1, 0, max(20, self.size.width - 4))
-        self.type_into(cell, text=widths_text(self.draft.settings).replace("none", ""))
+        self.type_into(Cell(WIDTHS, 1, 0, max(20, self.size.width - 4)))
 
     def _insert(self, after: int, layer: HiddenLayer) -> None:
         layers = self.draft.settings.model.hidden

@@ -21,7 +21,9 @@ from core.errors import TrialbookError
 from core.settings import FIELDS
 from core.text import printable
 from tui.safe import safe
+from tui.threads import LeftError, until_left
 from tui.widgets.data_classes import ClassLines
+from tui.words import failure
 
 if TYPE_CHECKING:
     from core.data.catalog import DataShape
@@ -45,10 +47,6 @@ class Found:
     preview: FolderPreview | None = None
     counts: ClassCounts | None = None
     error: str = ""
-
-
-class _OutdatedError(Exception):
-    """Nobody waits for a listing any more."""
 
 
 class DataDetail(Vertical):
@@ -135,10 +133,10 @@ class DataDetail(Vertical):
         """Find out, in a thread; file systems fail in ways that nobody has thought of, and the panel must say so."""
         try:
             found = find_out(subject)
-        except _OutdatedError:
+        except LeftError:
             return
         except Exception as error:
-            found = Found(subject, error=f"cannot look into it: {type(error).__name__}: {error}")
+            found = Found(subject, error=f"cannot look into it: {failure(error)}")
         if found is not None and not get_current_worker().is_cancelled:
             self.post_message(self._Ready(found))
 
@@ -194,14 +192,8 @@ def _plural(number: int, one: str, many: str) -> str:
 def _look_into(path: str) -> Found:
     from core.data.preview import preview_folder  # noqa: PLC0415 - numpy and Pillow
 
-    worker = get_current_worker()
-
-    def still_wanted(_what: str, _done: int, _total: int) -> None:
-        if worker.is_cancelled:
-            raise _OutdatedError
-
     try:
-        return Found(path, preview=preview_folder(Path(path), on_progress=still_wanted))
+        return Found(path, preview=preview_folder(Path(path), on_progress=until_left()))
     except TrialbookError as error:
         return Found(path, error=str(error))
 

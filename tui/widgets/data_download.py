@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from textual.binding import Binding
 from textual.content import Content
 from textual.message import Message
-from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.actions import BY_ID
 from tui.downloads import Download
 from tui.safe import safe
 from tui.words import duration
@@ -65,13 +62,13 @@ class DownloadBar(Static):
         if latest.error:
             return safe(latest.error, "$text-error")
         ended = {
-            "ready": f"{latest.name} is ready: {key_name(self, 'data.choose')} trains on it",
+            "ready": f"{latest.name} is ready: {self._trialbook.key_of('data.choose')} trains on it",
             "cancelled": f"the download of {latest.name} is cancelled",
             "cancelling": f"{latest.name}: cancelling …",
         }
         if latest.state in ended:
             return Content(ended[latest.state])
-        return Content.assemble(self._progress(latest), f"  {key_name(self, 'data.cancel')} cancels")
+        return Content.assemble(self._progress(latest), f"  {self._trialbook.key_of('data.cancel')} cancels")
 
     def _progress(self, latest: Download) -> Content:
         if latest.done == 0:
@@ -87,10 +84,3 @@ class DownloadBar(Static):
         return Content.assemble(
             f"{latest.name} ", ("━" * full, "$accent"), ("─" * (width - full), "$text-muted"), figures
         )
-
-
-def key_name(widget: Widget, name: str) -> str:
-    """Return the key of an action, by the action's name, as the footer shows it; users can choose other keys."""
-    action = BY_ID[name]
-    found = (active.binding for active in widget.screen.active_bindings.values() if active.binding.id == name)
-    return widget.app.get_key_display(next(found, Binding(action.keys.split(",")[0], action.action)))

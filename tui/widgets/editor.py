@@ -84,8 +84,9 @@ class Editor(KeysInOrder, Input):
         self.cursor_position = len(self.value)
 
     def on_blur(self, _event: events.Blur) -> None:
-        """Whoever clicks elsewhere keeps what was typed."""
-        self._close(keep=True)
+        """Whoever clicks elsewhere keeps what was typed; who looks into another window goes on typing afterwards."""
+        if self.app.app_focus and self.screen.focused is not self:
+            self._close(keep=True)
 
     def _close(self, keep: bool) -> None:
         if self._is_done:

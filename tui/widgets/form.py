@@ -182,19 +182,17 @@ class Form(KeysInOrder, Widget, can_focus=True):
         else:
             self.type_into(cell)
 
-    def type_into(self, cell: Cell, begun: str = "", text: str | None = None) -> None:
+    def type_into(self, cell: Cell, begun: str = "") -> None:
         """Open a field for typing.
 
         Args:
             cell: The field.
             begun: What is typed already; "": typing replaces the text that stands there.
-            text: That text; None: the field's.
         """
         from tui.widgets.editor import Editor  # noqa: PLC0415 - the first screen need not wait for inputs
 
         if isinstance(self.parent, Widget):
-            shown = begun or (self.draft.text_of(cell.path) if text is None else text)
-            editor = Editor(self, cell.path, shown, select=not begun)
+            editor = Editor(self, cell.path, begun or self.draft.text_of(cell.path), select=not begun)
             room = max(8, self.size.width - cell.x)
             editor.styles.offset = (cell.x, cell.y)
             editor.styles.width = min(room, max(cell.width + 2, 14))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -18,6 +18,10 @@ from textual.strip import Strip
 from core.text import printable
 from tui.actions import bindings
 from tui.widgets.cells import fit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _LONGEST_NAME = 14
 _LEAST_CELL = 4  # cells: "99.9"
@@ -83,25 +87,28 @@ class Matrix(ScrollView):
         self.shares = False
         self.has_images = True  # whether the images of a cell can be asked for
         self.true = self.predicted = 0
-        self._counts: Sequence[Sequence[int]] = ()
+        self._counts: NDArray[np.integer[Any]] | None = None
         self._names: tuple[str, ...] = ()
         self._totals: list[int] = []
-        self._name_width = self._cell_width = 0
+        self._longest = self._digits = self._name_width = self._cell_width = 0
 
-    def show(self, classes: Sequence[str], counts: Sequence[Sequence[int]], *, stay: bool = False) -> None:
-        """Show the counts (classes, classes) of a test set.
+    def show(self, classes: Sequence[str], counts: NDArray[np.integer[Any]], *, stay: bool = False) -> None:
+        """Show the counts of a test set.
 
         Args:
-            classes: The classes' names.
-            counts: Images by true class and predicted class.
+            classes: The names of the C classes.
+            counts: (C, C) images by true class and predicted class; with 1,000 classes they are a million.
             stay: Whether the cursor stays where it is; else it goes to the most frequent confusion.
         """
-        self._names, self._counts = tuple(classes), counts
-        self._totals = [sum(row) for row in counts]
+        if tuple(classes) != self._names:
+            self._names = tuple(classes)
+            self._longest = max(cell_len(printable(name, 80)) for name in classes)
+        self._counts, self._totals = counts, counts.sum(axis=1).tolist()
+        self._digits = len(f"{int(counts.max()):,}")
         if not stay:
-            wrong = [(count, -at, -to) for at, row in enumerate(counts) for to, count in enumerate(row) if at != to]
-            most, at, to = max(wrong, default=(0, 0, 0))
-            self.true, self.predicted = (-at, -to) if most else (0, 0)
+            wrong = counts.copy()
+            wrong.flat[:: len(counts) + 1] = 0  # the diagonal
+            self.true, self.predicted = divmod(int(wrong.argmax()), len(counts))
             self.call_after_refresh(self._follow)
         self._measure()
         self.post_message(self.Moved())
@@ -111,7 +118,7 @@ class Matrix(ScrollView):
         """The cell under the cursor in words."""
         if not self._names:
             return ""
-        count, total = self._counts[self.true][self.predicted], self._totals[self.true]
+        count, total = self._of(self.true, self.predicted)
         true, predicted = (printable(self._names[label], 40) for label in (self.true, self.predicted))
         if not total:
             return f"{true} has no test images"
@@ -126,12 +133,10 @@ class Matrix(ScrollView):
     def _measure(self) -> None:
         if not self._names:
             return
-        longest = max(cell_len(printable(name, 80)) for name in self._names)
-        digits = len(f"{max(map(max, self._counts)):,}")
-        self._name_width = min(max(longest, 4), _LONGEST_NAME)
-        least = max(digits, _LEAST_CELL) + 1
+        self._name_width = min(max(self._longest, 4), _LONGEST_NAME)
+        least = max(self._digits, _LEAST_CELL) + 1
         room = (self.container_size.width - self._name_width - 2) // len(self._names)
-        self._cell_width = min(max(room, least), max(min(longest, _LONGEST_CELL) + 1, least))
+        self._cell_width = min(max(room, least), max(min(self._longest, _LONGEST_CELL) + 1, least))
         across, down = self._name_width + 1 + len(self._names) * self._cell_width, len(self._names) + 1
         self.virtual_size = Size(across, down)
         self.refresh()
@@ -238,13 +243,17 @@ class Matrix(ScrollView):
         return Segment(" " + fit(name, self._cell_width - 1, right=True), style)
 
     def _cell(self, true: int, predicted: int) -> Segment:
-        count, total = self._counts[true][predicted], self._totals[true]
+        count, total = self._of(true, predicted)
         share = count / total if total else 0.0
         text = "·" if not count else _percent(share) if self.shares else f"{count:,}"
         style = self.get_component_rich_style(self._shade(share, true == predicted, count))
         if (true, predicted) == (self.true, self.predicted):
             style += self._cursor_style()
         return Segment(fit(text, self._cell_width, right=True), style)
+
+    def _of(self, true: int, predicted: int) -> tuple[int, int]:
+        """Return the images of a cell, and all of its true class."""
+        return (0, 0) if self._counts is None else (int(self._counts[true, predicted]), self._totals[true])
 
     def _cursor_style(self) -> Style:
         return self.get_component_rich_style("matrix--cursor")

@@ -291,4 +291,5 @@ class TrialView(Vertical):
     def _overlay_asked(self) -> None:
         from tui.screens.choose import OverlayScreen  # noqa: PLC0415 - not needed for the first screen
 
-        self.app.push_screen(OverlayScreen(set(self._overlay_names)), self.choose_overlays)
+        purpose = "Draw the curves of saved trials too"
+        self.app.push_screen(OverlayScreen(purpose, set(self._overlay_names)), self.choose_overlays)
