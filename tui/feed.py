@@ -132,7 +132,7 @@ class Lookout:
         started = app.training.snapshot.started if app.training is not None else None
         others = begun_elsewhere(before, now, started.trial.id if started is not None else "")
         if others:
-            title = others[-1].about.name or others[-1].trial.id
+            title = others[-1].title
             app.say(safe(f"another process trains {title}: {app.key_of('history')} lists it"))
 
     def tell_ended(self, shown: Shown) -> None:

@@ -249,7 +249,8 @@ class Trainings:
             self._training_ended(training)
 
     def _training_begun(self, training: Training, trial: Trial) -> None:
-        self._app.workbench.view.begin(training)
+        if not self._app.workbench.view.was_left(training):
+            self._app.workbench.view.begin(training)
         for remark in training.snapshot.remarks:
             self._app.tell(remark, "warning")
         self._app.say(Content("training"))

@@ -26,7 +26,7 @@ from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, TrashScreen
 from tui.upkeep import Done, delete, edit, export, import_file, question_of, restore, weights_of
 from tui.widgets.trial_detail import Known, detail_of, known_of
 from tui.widgets.trial_list import TrialList
-from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS, title_of
+from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS
 
 if TYPE_CHECKING:
     from core.trials.store import Listed
@@ -340,7 +340,7 @@ class HistoryScreen(Page):
                 self._do(lambda: delete(home, trials))
 
         keys = [self.trialbook.key_of(f"history.{name}") for name in ("undo", "trash")]
-        self.app.push_screen(AskDialog(*question_of([title_of(each) for each in chosen], *keys)), answered)
+        self.app.push_screen(AskDialog(*question_of([each.title for each in chosen], *keys)), answered)
 
     def action_undo(self) -> None:
         """Bring back what was deleted last."""
@@ -365,7 +365,7 @@ class HistoryScreen(Page):
                 self._do(lambda: export(trial, path))
 
         proposed = Path.cwd() / f"{trial.id}.trialbook"
-        self.app.push_screen(FileDialog(f"Export {title_of(listed)}", "Write it to the file", str(proposed)), answered)
+        self.app.push_screen(FileDialog(f"Export {listed.title}", "Write it to the file", str(proposed)), answered)
 
     def action_import(self) -> None:
         """Add a trial from a file that was exported."""

@@ -278,13 +278,17 @@ class Workbench(PanelPage):
 
     def action_compare(self) -> None:
         """Compare the trial that the curves show with its parent and with the others that are drawn."""
+        from core.comparison import LEAST, MOST  # noqa: PLC0415
         from tui.screens.compare import CompareScreen  # noqa: PLC0415
 
-        if len(self.view.compared) > 1:
-            self.app.push_screen(CompareScreen(self.view.compared))
-        else:
+        drawn = self.view.compared
+        if len(drawn) < LEAST:
             key = self.console.key_of("curves.overlay")
             self.console.say(Content(f"no second trial is drawn: {key} beside the curves draws others to compare with"))
+            return
+        if len(drawn) > MOST:
+            self.console.tell(f"{len(drawn)} trials are drawn; the first {MOST} of them are compared", "warning")
+        self.app.push_screen(CompareScreen(drawn[:MOST]))
 
     def action_scrub(self) -> None:
         """See the trial that the curves show epoch by epoch."""
