@@ -6,6 +6,7 @@ import re
 
 from textual.content import Content
 
+from core.errors import TrialbookError
 from core.text import printable, shorten
 
 _TRIAL_ID = re.compile(r"\d{8}-\d{6}-\w{6}", re.ASCII)
@@ -20,6 +21,11 @@ def safe(text: object, style: str = "", limit: int = 500) -> Content:
         limit: The most characters; a longer text is shortened in its middle.
     """
     return Content.styled(printable(text, limit), style) if style else Content(printable(text, limit))
+
+
+def error_text(error: BaseException) -> str:
+    """Return an error in words: those of the program's own errors, else also its kind."""
+    return str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"
 
 
 def is_trial_id(text: object) -> bool:

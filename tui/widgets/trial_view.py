@@ -16,6 +16,7 @@ from core.errors import TrialbookError
 from tui.plot.curves import Run
 from tui.plot.widget import CurvesPlot
 from tui.runs import Parent, Shown, figures_of, read_overlays, read_parent, read_shown, run_of
+from tui.safe import error_text
 from tui.widgets.diagnosis import DiagnosisLine, Reading, reading_of
 from tui.widgets.figures import Figures, FigureValues
 from tui.widgets.panel import FiguresScroller, Panel
@@ -196,10 +197,8 @@ class TrialView(Vertical):
             take[worker.name](worker.result)
         elif event.state is WorkerState.ERROR and worker.name == "diagnosis":
             self._take_reading(None)  # the curves' own reader tells what is wrong with the files
-        elif event.state is WorkerState.ERROR and worker.name == "shown":
-            error = worker.error
-            text = str(error) if isinstance(error, TrialbookError) else f"{type(error).__name__}: {error}"
-            self.owner.tell(text, "error")
+        elif event.state is WorkerState.ERROR and worker.name == "shown" and worker.error is not None:
+            self.owner.tell(error_text(worker.error), "error")
 
     def _watch(self) -> None:
         """Read again what has changed since it was read, whoever has changed it."""
