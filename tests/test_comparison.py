@@ -19,7 +19,7 @@ from core.events import EpochFinished, Outcome
 from core.film import frame_of, read_film
 from core.session import train
 from core.settings import Settings, change_settings
-from core.trials.lineage import ancestors
+from core.trials.lineage import ancestors, parent_trial
 from core.trials.store import find_trial, listed_trial
 from core.trials.trial import PREDICTIONS, RAN_ON, SUMMARY, About, Trial
 from core.trials.writer import First, new_writer
@@ -251,6 +251,15 @@ def test_ancestors_end_at_a_preset_at_what_is_gone_and_in_a_circle(pair: tuple[T
     write(a, SUMMARY, parent=b.id)
     write(b, SUMMARY, parent=a.id)
     assert ancestors(home, a.id) == [a.id, b.id]
+
+
+def test_a_parent_is_found_by_its_id_without_a_look_at_all_trials(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = stand_in(home, 1)
+    read: list[Trial] = []
+    monkeypatch.setattr(Trial, "about", read.append)
+    assert parent_trial(home, trial.id) == trial
+    assert parent_trial(home, "20200101-000000-00aaaa") is None and parent_trial(home, None) is None
+    assert parent_trial(home, trial.id[:-1]) is None and not read
 
 
 @pytest.mark.parametrize(

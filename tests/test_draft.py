@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,6 +20,7 @@ from tui.draft import (
     WIDTHS,
     Draft,
     Edits,
+    after,
     begun,
     draft_from_dict,
     draft_to_dict,
@@ -165,6 +167,30 @@ def test_steps_of_one_field_are_undone_together() -> None:
     assert edits.draft.settings.training.seed == 5
     edits.undo()
     assert edits.draft.settings.training.seed == 0
+
+
+def test_what_the_console_changes_by_itself_is_no_step_to_take_back() -> None:
+    edits = Edits(Draft(), lambda: None)
+    edits.change(edited(edits.draft, "training.epochs", "5"))
+    edits.change(replace(edits.draft, name="first", note="why"))
+    trained = edits.draft
+    edits.change(edited(edits.draft, "training.epochs", "6"))
+    edits.undo()
+    edits.amend(lambda draft: after(draft, trained, "the trial"))
+    assert edits.draft == begun(trained.settings, "the trial")
+    edits.redo()
+    assert edits.draft.settings.training.epochs == 6 and edits.draft.old_values == {"training.epochs": "5"}
+    edits.undo()
+    edits.undo()  # of the epochs: the name has gone with the trial
+    assert edits.draft.settings == Settings() and edits.draft.parent == "the trial" and not edits.can_undo
+
+
+def test_what_is_said_of_the_next_trial_while_one_begins_stays_with_it() -> None:
+    trained = replace(Draft(), name="first", note="why")
+    typed = replace(trained, name="second", note="why not")
+    assert after(typed, trained, "the trial") == replace(typed, parent="the trial")
+    elsewhere = begun(all_presets()["trial-3"].settings, "trial-3")
+    assert after(elsewhere, trained, "the trial") == elsewhere
 
 
 def test_a_draft_survives_a_restart() -> None:

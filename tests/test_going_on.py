@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +18,9 @@ from core.session import train
 from core.settings import Settings, change_settings
 from core.trials.store import find_trial, list_trials
 from core.trials.trial import Trial
-from tests.console import Console, make_places, run
+from tests.console import Console, draft_with, make_places, remember, run
 from tests.test_watching import elsewhere as elsewhere  # noqa: PLC0414 - a fixture
+from tui.app import TrialbookApp
 from tui.screens.leave import BranchDialog, EpochsDialog, LeaveDialog
 
 
@@ -106,6 +108,40 @@ def test_a_trial_that_early_stopping_has_ended_is_branched_off_instead(places: P
 
     run(places, steps)
     assert len(list_trials(places)[0].trial.history()[0]) == 2
+
+
+def test_what_is_edited_while_data_is_loaded_is_the_next_trial_s(
+    places: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def load(_app: TrialbookApp, _settings: object, _on_progress: object) -> Dataset:
+        go_on.wait(60)
+        return digits
+
+    monkeypatch.setattr(TrialbookApp, "load_dataset", load)
+    remember(places, draft_with({"training.epochs": 1, "model.hidden": "8"}, name="first"))
+
+    async def steps(console: Console) -> None:
+        await console.press("s", "n")
+        await console.retype("second")
+        await console.press("enter")
+        go_on.set()
+        await console.ended()
+        (first,) = list_trials(places)
+        assert first.about.name == "first" and console.app.edits.draft.name == "second"
+        await console.clear()
+        await console.go_to("training", "training.learning_rate")
+        await console.press("right", "u", "u")
+        assert console.app.edits.draft.parent == first.trial.id and f"from {first.trial.id}" in console.lines[0]
+        go_on.clear()
+        await console.press("s")
+        console.app.begin_from("trial-25")
+        go_on.set()
+        await console.ended()
+        assert "from trial-25" in console.lines[0]
+
+    run(places, steps)
 
 
 def test_the_draft_branches_off_its_parent(places: Path, digits: Dataset) -> None:

@@ -20,7 +20,8 @@ from tui.screens.compare import CompareScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.upkeep import AboutDialog, TrashScreen
 from tui.upkeep import delete, restore
-from tui.widgets.trial_list import Row, TrialList, as_tree
+from tui.widgets.tree import as_tree
+from tui.widgets.trial_list import Row, TrialList
 
 EVIL = "[red]x[/b]\x1b[31m\u202e"
 

@@ -276,6 +276,24 @@ def test_every_line_fits_and_the_sorted_column_is_always_there(many: Path) -> No
     in_history(many, steps)
 
 
+def test_ids_have_the_room_that_other_columns_do_not_need(many: Path) -> None:
+    async def steps(pilot: Pilot[None], screen: HistoryScreen) -> None:
+        for listed in list_trials(many):
+            (listed.trial.directory / "about.json").unlink()
+        (parent, *_, child) = (listed.trial for listed in list_trials(many))
+        (child.directory / "summary.json").write_text(json.dumps({**child.summary(), "parent": parent.id}))
+        pilot.app.lookout.look()  # type: ignore[attr-defined]
+        while parent.id not in lines_of(screen.trials)[1]:
+            await pilot.pause(0.01)
+        assert lines_of(screen.trials)[1].count(child.id) == 1
+        await pilot.press("t", "end")
+        assert f"└ {child.id}" in lines_of(screen.trials)[-1]
+        await pilot.resize_terminal(80, 24)
+        assert {len(line) for line in lines_of(screen.trials)} == {screen.trials.size.width}
+
+    in_history(many, steps, (200, 60))
+
+
 def test_keys_and_mouse_reach_every_line(many: Path) -> None:
     async def steps(pilot: Pilot[None], screen: HistoryScreen) -> None:
         trials = screen.trials

@@ -14,13 +14,14 @@ from textual.app import App, ComposeResult
 from textual.color import Color
 from textual.pilot import Pilot
 
+from core.trials.store import list_trials
 from tests.conftest import Ran, run_python
 from tests.curves import epoch_with, run_of_length
 from tui.actions import BY_ID
 from tui.plot.curves import Run
 from tui.plot.view import View
 from tui.plot.widget import CurvesPlot
-from tui.runs import read_runs
+from tui.runs import read_overlays
 
 Steps = Callable[[Pilot[None], CurvesPlot], Awaitable[None]]
 
@@ -319,7 +320,9 @@ def test_no_colour_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_real_training_is_shown(home: Path, trialbook: Callable[..., Ran]) -> None:
     ran = trialbook("train", "--hidden", "16-8", "--epochs", 3, "--name", "real")
     assert ran.status == 0, ran.err
-    (run,) = read_runs(home, ["last"])
+    (listed,) = list_trials(home)
+    (made,) = read_overlays(home, [listed.trial.id])
+    run = made.run
 
     async def steps(pilot: Pilot[None], plot: CurvesPlot) -> None:
         plot.show(run)

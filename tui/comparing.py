@@ -20,7 +20,7 @@ from tui.runs import Shown, read_shown
 from tui.threads import until_left
 from tui.widgets.compare_table import TableRow
 from tui.widgets.pictures import Picture
-from tui.words import duration, percent
+from tui.words import duration, percent, signed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,10 +159,6 @@ def _four(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.4f}"
-
-
 def _whole(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
@@ -171,7 +167,7 @@ _RESULTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("test accuracy", "test_accuracy", percent),
     ("test cost", "test_cost", _four),
     ("train cost", "train_cost", _four),
-    ("gap", "gap", _signed),
+    ("gap", "gap", signed),
     ("validation accuracy", "validation_accuracy", percent),
     ("best epoch", "best_epoch", _whole),
     ("its test accuracy", "best_test_accuracy", percent),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SettingsError, TrialbookError
@@ -179,6 +180,23 @@ def begun(settings: Settings, parent: str | None) -> Draft:
     return Draft(settings=settings, begin=settings, parent=parent)
 
 
+def after(draft: Draft, trained: Draft, trial_id: str) -> Draft:
+    """Return a draft as it goes on once another one is being trained, which it may have become different from since.
+
+    Args:
+        draft: The draft. It begins from the trial now, unless it began elsewhere; the trial keeps its name and note.
+        trained: What is being trained.
+        trial_id: The trial.
+    """
+    if (draft.begin, draft.parent) == (trained.begin, trained.parent):
+        draft = replace(draft, begin=trained.settings, parent=trial_id)
+    return replace(
+        draft,
+        name="" if draft.name == trained.name else draft.name,
+        note="" if draft.note == trained.note else draft.note,
+    )
+
+
 def suggested(settings: Settings, parent: str, diagnosis: Diagnosis) -> Draft:
     """Return the draft that begins from a trial with the change made that a diagnosis of its curves suggests.
 
@@ -265,6 +283,16 @@ class Edits:
         self._last_step = step_of
         self._future = []
         self.draft = draft
+        self._on_change()
+
+    def amend(self, change: Callable[[Draft], Draft]) -> None:
+        """Change the present draft, and those before and after it alike, as no edit does: it cannot be undone."""
+        self.draft = change(self.draft)
+        for steps in (self._past, self._future):
+            changed = [*map(change, steps), self.draft]
+            # what differed in no more than that is no step any more
+            steps[:] = [one for one, other in pairwise(changed) if one != other]
+        self._last_step = ""
         self._on_change()
 
     @property

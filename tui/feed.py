@@ -102,9 +102,11 @@ class Lookout:
         self._app.run_worker(lambda: self._work(before), thread=True, exit_on_error=False, group="trials")
 
     def _work(self, before: Feed) -> None:
-        begin = time.monotonic()
-        now = look(self._app.home, before)
-        self._app.post_message(TrialsSeen(now, time.monotonic() - begin))
+        begin, now = time.monotonic(), before
+        try:
+            now = look(self._app.home, before)
+        finally:  # whatever went wrong, the next look is not waited for in vain
+            self._app.post_message(TrialsSeen(now, time.monotonic() - begin))
 
     def take(self, feed: Feed, seconds: float) -> None:
         """Take over what a look has found.
@@ -132,7 +134,7 @@ class Lookout:
         started = app.training.snapshot.started if app.training is not None else None
         others = begun_elsewhere(before, now, started.trial.id if started is not None else "")
         if others:
-            title = others[-1].about.name or others[-1].trial.id
+            title = others[-1].title
             app.say(safe(f"another process trains {title}: {app.key_of('history')} lists it"))
 
     def tell_ended(self, shown: Shown) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,11 +56,6 @@ class Shown:
     elsewhere: Snapshot | None = None
 
 
-def title_of(trial: Trial, name: str) -> str:
-    """Return what a trial is called: its name, or else its id."""
-    return name or trial.id
-
-
 def read_shown(trial: Trial, before: Watched | None = None) -> Shown:
     """Read what is shown of a saved trial. Takes milliseconds: for worker threads. What is damaged is left out.
 
@@ -90,7 +86,7 @@ def read_shown(trial: Trial, before: Watched | None = None) -> Shown:
     return Shown(
         trial=trial,
         run=Run(
-            title_of(trial, watched.listed.about.name),
+            watched.listed.title,
             history,
             axis_end(len(history), planned) if runs else len(history),
         ),
@@ -129,20 +125,20 @@ def _snapshot_of(watched: Watched, epochs: int, test_images: int, device: str, d
     )
 
 
-def read_runs(home: Path, names: list[str]) -> list[Run]:
-    """Read the curves of saved trials by id; those that are not there are left out. For worker threads."""
-    from core.trials.store import find_trial  # noqa: PLC0415 - as above
+def read_overlays(home: Path, names: Sequence[str], before: Sequence[Shown] = ()) -> tuple[Shown, ...]:
+    """Read the curves of saved trials by id; those that are not there are left out. For worker threads.
 
-    runs = []
-    for name in names:
-        try:
-            trial = find_trial(home, name)
-        except TrialbookError:
-            continue
-        shown = read_shown(trial)
-        if shown.run.history:
-            runs.append(shown.run)
-    return runs
+    Args:
+        home: The directory with `saved_models/` in it.
+        names: The ids.
+        before: What was read the last time: only later epochs are read then.
+    """
+    from core.trials.store import trial_of_id  # noqa: PLC0415 - as above
+
+    known = {each.trial.id: each.watched for each in before}
+    found = (trial_of_id(home, name) for name in names)
+    read = (read_shown(trial, known.get(trial.id)) for trial in found if trial is not None)
+    return tuple(shown for shown in read if shown.run.history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,27 +146,43 @@ class Parent:
     """The trial that another one was derived from.
 
     Attributes:
-        run: Its curves.
+        shown: What is shown of it.
         is_comparable: Whether it was tested on the same images.
     """
 
-    run: Run
+    shown: Shown
     is_comparable: bool
 
+    @property
+    def run(self) -> Run:
+        """Its curves."""
+        return self.shown.run
 
-def read_parent(home: Path, trial: Trial, name: str) -> Parent | None:
-    """Read the parent of a trial by its id; None where there is none with an epoch. For worker threads."""
-    from core.trials.store import find_trial  # noqa: PLC0415 - as above
+
+def read_parent(home: Path, trial: Trial, name: str | None, before: Parent | None = None) -> Parent | None:
+    """Read the parent of a trial; None where it has none with an epoch. For worker threads.
+
+    Args:
+        home: The directory with `saved_models/` in it.
+        trial: The trial.
+        name: The id of its parent, or a preset's name, or None.
+        before: What was read the last time: only later epochs are read then.
+    """
+    from core.trials.lineage import parent_trial  # noqa: PLC0415 - as above
+
+    parent = parent_trial(home, name)
+    if parent is None or parent.id == trial.id:
+        return None
     from core.verdict import images_tested_on  # noqa: PLC0415 - numpy
 
-    runs = read_runs(home, [name])
-    if not runs:
+    shown = read_shown(parent, before.shown.watched if before is not None else None)
+    if not shown.run.history:
         return None
     try:
-        same = images_tested_on(trial) == images_tested_on(find_trial(home, name))
+        same = images_tested_on(trial) == images_tested_on(parent)
     except TrialbookError:
         same = False
-    return Parent(runs[0], same)
+    return Parent(shown, same)
 
 
 def run_of(training: Training) -> Run | None:
@@ -179,7 +191,7 @@ def run_of(training: Training) -> Run | None:
     if now.started is None:
         return None
     end = axis_end(len(now.history), now.started.epochs) if training.is_running else len(now.history)
-    return Run(title_of(now.started.trial, training.draft.name), now.history, end)
+    return Run(training.draft.name or now.started.trial.id, now.history, end)
 
 
 def axis_end(done: int, planned: int) -> int:

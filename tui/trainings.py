@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from textual.content import Content
 
 from core.errors import TrialbookError
-from tui.draft import begun, edited
+from tui.draft import after, begun, edited
 from tui.messages import TrainingChanged
 from tui.runs import ending_words
 from tui.safe import safe
@@ -249,16 +249,15 @@ class Trainings:
             self._training_ended(training)
 
     def _training_begun(self, training: Training, trial: Trial) -> None:
-        self._app.workbench.view.begin(training)
+        if not self._app.workbench.view.was_left(training):
+            self._app.workbench.view.begin(training)
         for remark in training.snapshot.remarks:
             self._app.tell(remark, "warning")
         self._app.say(Content("training"))
         if training.go_on is not None and training.go_on.branch is None:
             return  # what is being edited has nothing to do with the trial that goes on
         # the next trial begins from this one: what is edited from now on is a difference to it
-        self._app.edits.change(
-            replace(self._app.edits.draft, begin=training.draft.settings, parent=trial.id, name="", note="")
-        )
+        self._app.edits.amend(lambda draft: after(draft, training.draft, trial.id))
 
     def _training_ended(self, training: Training) -> None:
         now = training.snapshot

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import TrialError
 from tui.widgets.trial_rows import figures_of
+from tui.words import failure
 
 if TYPE_CHECKING:
     from core.trials.store import Listed
     from core.trials.trial import Trial
+    from tui.app import TrialbookApp
 
 _ENDS = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
 
@@ -23,13 +25,36 @@ class Done:
 
     Attributes:
         text: In words; "" where it can be seen. It may be foreign.
-        trial_id: The trial that it was done to, where that is in the history.
+        trial_id: The trial that is in the history since, for the cursor to go to; None where it stays where it is.
         trashed: The names of the directories in the trash, of what has been moved there.
     """
 
     text: str
     trial_id: str | None = None
     trashed: tuple[str, ...] = ()
+
+
+def carry_out(
+    app: TrialbookApp, work: Callable[[], Done], done: Callable[[Done], None], failed: Callable[[str], None]
+) -> None:
+    """Change trials in a worker of the app: unlike a screen's, it can tell what came of that once the screen is closed.
+
+    Args:
+        app: The app.
+        work: Changes something.
+        done: Tells what has been done.
+        failed: Tells why it could not be.
+    """
+
+    def run() -> None:
+        try:
+            told = work()
+        except Exception as error:  # whatever it is, who has asked for the change hears of it
+            app.call_from_thread(failed, failure(error))
+        else:
+            app.call_from_thread(done, told)
+
+    app.run_worker(run, thread=True, exit_on_error=False, group="upkeep")
 
 
 def edit(trial: Trial, **changes: Any) -> Done:
@@ -41,7 +66,19 @@ def edit(trial: Trial, **changes: Any) -> Done:
     from core.trials.upkeep import edit_about  # noqa: PLC0415 - as all here: no screen need wait for it
 
     edit_about(trial, **changes)
-    return Done("", trial.id)
+    return Done("")
+
+
+def toggle_star(trial: Trial) -> Done:
+    """Star a trial, or take its star away.
+
+    Raises:
+        TrialError: It cannot be changed.
+    """
+    from core.trials.upkeep import toggle_star as toggle  # noqa: PLC0415
+
+    toggle(trial)
+    return Done("")
 
 
 def delete(home: Path, trials: Sequence[Trial]) -> Done:
@@ -123,7 +160,7 @@ def export(trial: Trial, path: Path) -> Done:
     from core.trials.exchange import export_trial  # noqa: PLC0415
 
     export_trial(trial, path)
-    return Done(f"written to {path}", trial.id)
+    return Done(f"written to {path}")
 
 
 def import_file(home: Path, path: Path) -> Done:

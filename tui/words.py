@@ -36,9 +36,9 @@ def amount(number: float, unit: str = "") -> str:
     return f"{number:.{digits}f} {prefix}{unit}".rstrip()
 
 
-def signed(number: float, digits: int = 4) -> str:
-    """Return a number with its sign, also where it is positive."""
-    return f"{number:+.{digits}f}"
+def signed(number: float | None, digits: int = 4) -> str:
+    """Return a number with its sign, also where it is positive; a dash for None."""
+    return "-" if number is None else f"{number:+.{digits}f}"
 
 
 def failure(error: BaseException | None) -> str:

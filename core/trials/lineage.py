@@ -8,20 +8,18 @@ from pathlib import Path
 from core.errors import TrialbookError
 from core.presets import all_presets
 from core.settings import Change, Settings, differences
-from core.trials.store import find_trial
+from core.trials.store import trial_of_id
 from core.trials.trial import Trial
 
 _NOT_COMPARED = ("training.seed", "training.device")
 
 
 def parent_trial(home: Path, parent: str | None) -> Trial | None:
-    """Return the trial that a parent's name means; None where it is a preset, or is not there any more."""
-    if parent is None or parent in all_presets():
-        return None
-    try:
-        return find_trial(home, parent)
-    except TrialbookError:
-        return None
+    """Return the trial that is a parent; None where it is a preset, or is not there any more.
+
+    Trials are parents by their ids alone: a trial that happens to be named like a preset is nobody's parent for that.
+    """
+    return None if parent is None else trial_of_id(home, parent)
 
 
 def ancestors(home: Path, parent: str | None) -> list[str]:

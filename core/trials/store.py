@@ -51,6 +51,11 @@ class Listed:
     is_paused: bool = False
 
     @property
+    def title(self) -> str:
+        """What people call the trial: its name, or else its id."""
+        return self.about.name.strip() or self.trial.id
+
+    @property
     def shown(self) -> str:
         """The status as people read it: a trial that runs but waits is "paused"."""
         return "paused" if self.status == "running" and self.is_paused else self.status
@@ -148,6 +153,12 @@ def list_trials(home: Path) -> list[Listed]:
     return [listed_trial(trial) for trial in _trials(home)]
 
 
+def trial_of_id(home: Path, text: str) -> Trial | None:
+    """Return the trial whose id a text is, to the last letter; None where there is none."""
+    trial = Trial(home / DIRECTORY / text)
+    return trial if is_id(text) and trial.directory.is_dir() else None
+
+
 def find_trial(home: Path, text: str) -> Trial:
     """Return the trial that a text means: "last", an id or its beginning or end, a name, or a trial's directory.
 
@@ -155,8 +166,9 @@ def find_trial(home: Path, text: str) -> Trial:
         TrialError: No trial is meant, or several are.
     """
     # an id comes before a path, a path before a name, and each only if it is the whole
-    if is_id(text) and (home / DIRECTORY / text).is_dir():
-        return Trial(home / DIRECTORY / text)
+    exact = trial_of_id(home, text)
+    if exact is not None:
+        return exact
     trials = _trials(home)
     if text == LAST and trials:
         return trials[-1]

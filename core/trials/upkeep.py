@@ -74,6 +74,19 @@ def edit_about(  # noqa: PLR0913 - one argument for each thing that may be said
     return about
 
 
+def toggle_star(trial: Trial) -> About:
+    """Star a trial, or take its star away; return what is said about it now.
+
+    Raises:
+        TrialError: The file cannot be written.
+    """
+    with _alone(trial):
+        before = trial.about()
+        about = dataclasses.replace(before, starred=not before.starred)
+        write_about(trial, about)
+    return about
+
+
 def new_about(name: str, note: str = "", tags: Sequence[str] = ()) -> About:
     """Return what is said about a trial that is to be trained.
 

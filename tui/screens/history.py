@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 from textual.worker import Worker, WorkerState
 
+from core.comparison import LEAST, MOST
 from core.text import printable
 from core.trials.upkeep import is_trashed
 from tui.actions import bindings
@@ -22,10 +23,10 @@ from tui.screens.bare_file import BareFile, BareFileDialog
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.page import Page
 from tui.screens.upkeep import AboutDialog, AskDialog, FileDialog, TrashScreen, place_for_files
-from tui.upkeep import Done, delete, edit, export, import_file, question_of, restore, weights_of
+from tui.upkeep import Done, carry_out, delete, edit, export, import_file, question_of, restore, toggle_star, weights_of
 from tui.widgets.trial_detail import Known, detail_of, known_of
 from tui.widgets.trial_list import TrialList
-from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS, title_of
+from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS
 from tui.words import failure
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 _KEY = "history"  # of what is remembered over restarts
 _NO_TRIALS = "No trial is saved yet: Esc goes back, and {} there trains the first. A file of weights opens with {}."
-_COMPARED = range(2, 9)  # trials side by side
 _NO_MATCH = "No trial matches the filter: Esc in it shows all again"
 
 
@@ -139,20 +139,8 @@ class HistoryScreen(Page):
         elif isinstance(result, Known):
             self._known = result
             self._show_detail()
-        elif isinstance(result, Path):
+        elif isinstance(result, Path) and self.is_current:  # whoever has gone elsewhere meanwhile is left there
             self.app.push_screen(EvaluationScreen(result))
-        elif isinstance(result, Done):
-            self._tell_done(result)
-
-    def _tell_done(self, done: Done) -> None:
-        if done.trashed:
-            self._trashed.append(done.trashed)
-        if done.trial_id is not None:
-            self.trials.go_to(done.trial_id)
-        if done.text:
-            self.notify(printable(done.text), markup=False)
-        self.trialbook.lookout.look()
-        self.refresh_bindings()
 
     def _show_title(self) -> None:
         count, shown, chosen = len(self.trials.rows), len(self.trials.shown), len(self.trials.chosen)
@@ -160,16 +148,13 @@ class HistoryScreen(Page):
         parts = [
             Content.styled("Trials", "bold $accent"),
             Content(number_of if shown == count else f"{shown:,} of {number_of}"),
-            Content.assemble("evaluates the ", (f"{self._weights_name()} epoch's", "bold"), " weights"),
+            Content.assemble("evaluates the ", (f"{'best' if self._best else 'last'} epoch's", "bold"), " weights"),
         ]
         if chosen:
             parts.insert(2, Content.styled(f"{chosen} marked", "bold"))
         if self.trials.by_parent:
             parts.append(Content("children below their parents"))
         self.query_one("#history-title", Static).update(Content("   ").join(parts))
-
-    def _weights_name(self) -> str:
-        return "best" if self._best else "last"
 
     def _show_problem(self, text: str) -> None:
         """Say what is wrong, until the cursor goes to another trial."""
@@ -213,7 +198,7 @@ class HistoryScreen(Page):
         if action == "undo":
             return bool(self._trashed)
         if action == "compare":
-            return len(self.trials.chosen) in _COMPARED
+            return LEAST <= len(self.trials.chosen) <= MOST
         return True
 
     # order and filter
@@ -271,7 +256,9 @@ class HistoryScreen(Page):
         """Evaluate the selected trial, if it has weights, which a worker looks for."""
         listed, best = self._selected(), self._best
         if listed is not None:
-            self.run_worker(lambda: weights_of(listed, best), name="look", thread=True, exit_on_error=False)
+            self.run_worker(
+                lambda: weights_of(listed, best), group="look", thread=True, exit_on_error=False, exclusive=True
+            )
 
     def action_curves(self) -> None:
         """Show the selected trial's curves in the workbench, growing if it is being trained."""
@@ -321,8 +308,8 @@ class HistoryScreen(Page):
         """Star the selected trial, or take its star away."""
         listed = self._selected()
         if listed is not None:
-            trial, starred = listed.trial, not listed.about.starred
-            self._do(lambda: edit(trial, starred=starred))
+            trial = listed.trial
+            self._do(lambda: toggle_star(trial))
 
     # where trials go and come from
 
@@ -340,7 +327,7 @@ class HistoryScreen(Page):
                 self._do(lambda: delete(home, trials))
 
         keys = [self.trialbook.key_of(f"history.{name}") for name in ("undo", "trash")]
-        self.app.push_screen(AskDialog(*question_of([title_of(each) for each in chosen], *keys)), answered)
+        self.app.push_screen(AskDialog(*question_of([each.title for each in chosen], *keys)), answered)
 
     def action_undo(self) -> None:
         """Bring back what was deleted last."""
@@ -365,7 +352,7 @@ class HistoryScreen(Page):
                 self._do(lambda: export(trial, path))
 
         proposed = place_for_files() / f"{trial.id}.trialbook"
-        self.app.push_screen(FileDialog(f"Export {title_of(listed)}", "Write it to the file", str(proposed)), answered)
+        self.app.push_screen(FileDialog(f"Export {listed.title}", "Write it to the file", str(proposed)), answered)
 
     def action_import(self) -> None:
         """Add a trial from a file that was exported."""
@@ -378,8 +365,24 @@ class HistoryScreen(Page):
         self.app.push_screen(FileDialog("Import a trial", "The file, whose name ends in .trialbook", ""), answered)
 
     def _do(self, work: Callable[[], Done]) -> None:
-        """Change something in a worker."""
-        self.run_worker(work, name="do", thread=True, exit_on_error=False)
+        carry_out(self.trialbook, work, self._tell_done, self._tell_failed)
+
+    def _tell_done(self, done: Done) -> None:
+        if done.text:
+            self.app.notify(printable(done.text), markup=False)
+        self.trialbook.lookout.look()
+        if self.is_attached:
+            if done.trashed:
+                self._trashed.append(done.trashed)
+            if done.trial_id is not None:
+                self.trials.go_to(done.trial_id)
+            self.refresh_bindings()
+
+    def _tell_failed(self, text: str) -> None:
+        if self.app.screen is self:
+            self._show_problem(text)
+        else:
+            self.trialbook.tell(text, "error")
 
     def _selected(self) -> Listed | None:
         row = self.trials.row

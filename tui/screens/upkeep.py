@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -14,6 +15,7 @@ from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
+from core.errors import TrialError
 from core.files import working_directory
 from core.text import printable
 from tui.actions import bindings
@@ -36,7 +38,7 @@ class AboutDialog(Dialog):
     """Asks for name, note and tags of a saved trial; answers what was changed as `edit_about` takes it, or None."""
 
     DEFAULT_CSS = """
-    AboutDialog Label { color: $text-muted; }
+    AboutDialog Label { color: $text-muted; width: 1fr; }
     AboutDialog Input { background: $boost; }
     AboutDialog Input:focus { background: $primary 30%; }
     """
@@ -64,7 +66,7 @@ class AboutDialog(Dialog):
             yield Line(self._said.note, id="about-note")
             yield Label("Tags, with blanks or commas between them")
             yield Line(" ".join(self._said.tags), id="about-tags")
-            yield Label("Enter keeps them, Tab goes to the next, Esc changes nothing")
+            yield Label("Enter keeps them, Tab goes to the next, Esc changes nothing", id="about-said")
 
     def on_mount(self) -> None:
         """Begin with the field that was asked for."""
@@ -80,7 +82,22 @@ class AboutDialog(Dialog):
             changed["note"] = note
         if tags != " ".join(self._said.tags):
             changed |= _changed_tags(self._said.tags, tags)
-        self.dismiss(changed)
+        try:
+            _check(self._said, changed)
+        except TrialError as error:  # what was typed stays, to be mended
+            self.query_one("#about-said", Label).update(safe(f"✗ {error}", "$text-error"))
+        else:
+            self.dismiss(changed)
+
+
+def _check(said: About, changed: dict[str, Any]) -> None:
+    """Raise a TrialError, as `edit_about` will, if a trial cannot be called so."""
+    from core.trials.upkeep import checked_about, new_about  # noqa: PLC0415 - as all that only an answer needs
+
+    added, removed = changed.get("add_tags", ()), changed.get("remove_tags", ())
+    new_about(changed.get("name", ""), tags=added)
+    tags = tuple(tag for tag in (*said.tags, *added) if tag not in removed)
+    checked_about(replace(said, name=changed.get("name", said.name), note=changed.get("note", said.note), tags=tags))
 
 
 def _changed_tags(before: tuple[str, ...], text: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from tui.threads import LeftError, until_left
 from tui.widgets.architecture import ArchitectureTable
 from tui.widgets.detail import Detail
 from tui.widgets.form import Form
+from tui.widgets.heading import heading_of
 from tui.widgets.network import Network
 from tui.widgets.panel import PANELS, FiguresScroller, Panel, PanelTabs, Scroller
 from tui.widgets.settings_form import SettingsForm
@@ -202,21 +203,10 @@ class Workbench(PanelPage):
 
     def show_heading(self) -> None:
         """Say what is being edited, and on what it would be trained."""
-        draft, app = self.console.edits.draft, self.console
-        changes = len(draft.old_values)
-        parts = [Content.styled("Trialbook", "bold $primary")]
-        if draft.name:
-            parts.append(safe(draft.name, "bold", 30))
-        parts.append(safe(f"from {draft.parent}", limit=40) if draft.parent else Content("from the defaults"))
-        if changes:
-            parts.append(Content(f"{changes} change{'s' if changes > 1 else ''}"))
-        if draft.wrong:
-            parts.append(Content.styled(f"✗ {len(draft.wrong)} wrong", "$text-error"))
-        if app.engine_error:
-            parts.append(safe(app.engine_error, "$text-error", 60))
-        else:
-            parts.append(safe(app.device, "", 40) if app.engine_ready else Content("PyTorch is loading..."))
-        self.query_one("#heading", Static).update(Content("  ·  ").join(parts))
+        app = self.console
+        device = app.engine_error or (app.device if app.engine_ready else "PyTorch is loading...")
+        heading = heading_of(app.edits.draft, device, has_failed=bool(app.engine_error))
+        self.query_one("#heading", Static).update(heading)
 
     # the training
 
@@ -283,13 +273,17 @@ class Workbench(PanelPage):
 
     def action_compare(self) -> None:
         """Compare the trial that the curves show with its parent and with the others that are drawn."""
+        from core.comparison import LEAST, MOST  # noqa: PLC0415
         from tui.screens.compare import CompareScreen  # noqa: PLC0415
 
-        if len(self.view.compared) > 1:
-            self.app.push_screen(CompareScreen(self.view.compared))
-        else:
+        drawn = self.view.compared
+        if len(drawn) < LEAST:
             key = self.console.key_of("curves.overlay")
             self.console.say(Content(f"no second trial is drawn: {key} beside the curves draws others to compare with"))
+            return
+        if len(drawn) > MOST:
+            self.console.tell(f"{len(drawn)} trials are drawn; the first {MOST} of them are compared", "warning")
+        self.app.push_screen(CompareScreen(drawn[:MOST]))
 
     def action_scrub(self) -> None:
         """See the trial that the curves show epoch by epoch."""

@@ -16,6 +16,7 @@ from textual.strip import Strip
 
 from tui.actions import bindings
 from tui.widgets.cells import fit
+from tui.widgets.tree import as_tree
 
 _GAP = 2  # cells between columns
 _GUTTER = 2  # cells for the marks of the cursor and of chosen lines
@@ -161,6 +162,7 @@ class TrialList(ScrollView):
         self._cursor = 0
         self._wanted: str | None = None  # the line that was last gone to: a filter may leave it out for a while
         self._depths: dict[str, int] = {}
+        self._needs = [0] * len(self.columns)  # the characters of every column's longest text
 
     @property
     def row(self) -> Row | None:
@@ -181,6 +183,9 @@ class TrialList(ScrollView):
         """
         self._rows = list(rows)
         self.chosen &= {row.key for row in self._rows}
+        headings = [(f"{column.title} ▼" for column in self.columns)]
+        texts = zip(*headings, *(row.cells for row in self._rows), strict=True)
+        self._needs = [max(map(len, column)) for column in texts]
         self._wanted = cursor or self._wanted
         self._arrange()
 
@@ -314,12 +319,27 @@ class TrialList(ScrollView):
                 left -= self.columns[at].width + _GAP
                 kept.append(at)
         shares = sum(self.columns[at].flexible for at in kept)
-        widths = []
+        widths = {}
         for at in sorted(kept):
             more = max(left, 0) * self.columns[at].flexible // shares if self.columns[at].flexible else 0
             left, shares = left - more, shares - self.columns[at].flexible
-            widths.append((at, self.columns[at].width + more))
-        return widths
+            widths[at] = self.columns[at].width + more
+        self._lend(widths)
+        return list(widths.items())
+
+    def _lend(self, widths: dict[int, int]) -> None:
+        """Give cells that no text of a column needs to columns, from left to right, whose texts need more."""
+        texts = [at for at in widths if not self.columns[at].right]
+        needs = {at: self._needs[at] for at in texts}
+        if self.show_vertical_scrollbar:  # which covers the end of the line
+            needs[texts[-1]] += self.scrollbar_size_vertical + 1
+        if self._depths:
+            needs[texts[0]] += 2 * max(self._depths.values())
+        for at in texts:
+            for other in reversed(texts):
+                more = min(needs[at] - widths[at], widths[other] - needs[other])
+                if more > 0:
+                    widths[at], widths[other] = widths[at] + more, widths[other] - more
 
     def render_line(self, y: int) -> Strip:
         """Draw the heading or a line."""
@@ -362,30 +382,3 @@ class TrialList(ScrollView):
             segments.append(Segment(title + (arrow if column.right else ""), chosen))
             segments.append(Segment(" " * (_GAP - column.right), plain))
         return Strip(segments).adjust_cell_length(width, plain)
-
-
-def as_tree(rows: Sequence[Row], everything: Iterable[Row]) -> list[tuple[Row, int]]:
-    """Return lines with each below its parent, or below the nearest ancestor among them, and how deep each stands.
-
-    Args:
-        rows: The lines; those with the same ancestor stay in their order.
-        everything: All lines that can be ancestors.
-    """
-    parents = {row.key: row.parent for row in everything}
-    among = {row.key for row in rows}
-    below: dict[str | None, list[Row]] = {}
-    for row in rows:
-        ancestor, steps = row.parent, 0
-        while ancestor is not None and ancestor not in among and steps < len(parents):
-            ancestor, steps = parents.get(ancestor), steps + 1
-        below.setdefault(ancestor if ancestor in among else None, []).append(row)
-    found: dict[str, tuple[Row, int]] = {}
-    # a file may say that two trials are each other's parents: those that no first line leads to come at the end
-    for start in (*below.get(None, ()), *rows):
-        waiting = [(start, 0)]
-        while waiting:
-            row, depth = waiting.pop()
-            if row.key not in found:
-                found[row.key] = (row, depth)
-                waiting += [(child, depth + 1) for child in reversed(below.get(row.key, ()))]
-    return list(found.values())

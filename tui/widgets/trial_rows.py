@@ -68,23 +68,16 @@ def build_rows(trials: Iterable[Listed], before: Mapping[str, Built] | None = No
         before: What was built the last time.
     """
     known = {listed.trial.id: listed for listed in trials}
-    names = {listed.about.name: key for key, listed in known.items() if listed.about.name}
     built = {}
     for key, listed in known.items():
-        text = listed.summary.get("parent")
-        said = text if isinstance(text, str) else ""
-        parent = said if said in known else names.get(said)
-        title = title_of(known[parent]) if parent is not None else said
+        said = text_in(listed.summary, "parent")
+        parent = said if said in known and said != key else None
+        title = known[parent].title if parent is not None else said
         old = before.get(key) if before is not None else None
         if old is None or old.listed is not listed or (old.parent, old.parent_title) != (parent, title):
             old = Built(listed, parent, title, _row(listed, parent, title))
         built[key] = old
     return built
-
-
-def title_of(listed: Listed) -> str:
-    """Return what a trial is called: its name or its id."""
-    return listed.about.name.strip() or listed.trial.id
 
 
 def _row(listed: Listed, parent: str | None, parent_title: str) -> Row:
@@ -107,7 +100,7 @@ def _pairs(listed: Listed, parent_title: str) -> list[tuple[str, SortValue]]:
     costs = [number(part.get("test_cost")) for part in (best, last)]
     gap, done = number(last.get("gap")), number(last.get("epoch"))
     parameters, seconds = number(summary.get("parameters")), number(summary.get("seconds"))
-    title, tags = title_of(listed), " ".join(about.tags)
+    title, tags = listed.title, " ".join(about.tags)
     hidden, source = (text_in(summary, key) for key in ("hidden", "source"))
     return [
         ("★" if about.starred else " ", float(about.starred)),

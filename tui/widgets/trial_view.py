@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.worker import Worker, WorkerState
 
 from core.errors import TrialbookError
 from tui.plot.curves import Run
 from tui.plot.widget import CurvesPlot
-from tui.runs import Parent, Shown, figures_of, read_parent, read_runs, read_shown, run_of
+from tui.runs import Parent, Shown, figures_of, read_overlays, read_parent, read_shown, run_of
 from tui.widgets.diagnosis import DiagnosisLine, Reading, reading_of
 from tui.widgets.figures import Figures, FigureValues
 from tui.widgets.panel import FiguresScroller, Panel
+from tui.words import failure
 
 if TYPE_CHECKING:
     from core.trials.trial import Trial
+    from core.trials.watch import Seen
     from tui.app import TrialbookApp
     from tui.training import Training
 
@@ -28,12 +31,12 @@ _LOOK_EVERY = 0.5  # seconds
 
 
 class TrialView(Vertical):
-    """Shows a saved trial, or a training as it goes on.
+    """Shows a saved trial, or a training as it goes on; what changes of the trials, here or elsewhere, is read again.
 
     Attributes:
         shown: The trial, or None before there is one.
         parent_trial: The trial that it was derived from, or None.
-        overlays: The curves of other trials that are drawn too.
+        overlaid: The other trials whose curves are drawn too.
     """
 
     def __init__(self) -> None:
@@ -41,10 +44,11 @@ class TrialView(Vertical):
         super().__init__(id="right")
         self.shown: Shown | None = None
         self.parent_trial: Parent | None = None
-        self.overlays: tuple[Run, ...] = ()
-        self._is_watching = False
-        self._is_reading = False  # whether a worker reads the curves
-        self._read_of: tuple[int, str] | None = None  # the shown trial's complete epochs and state when one began
+        self.overlaid: tuple[Shown, ...] = ()
+        self._workers: dict[str, Worker[Any]] = {}  # the last one of each group: what others read is outdated
+        self._seen: dict[str, Mapping[str, Seen]] = {}  # the home's trials when it was asked to read
+        self._left: Training | None = None  # the training that was there when another trial was asked for
+        self._read_of: tuple[Trial, int, str] | None = None  # the trial, its epochs and state that were diagnosed last
 
     def compose(self) -> ComposeResult:
         """Compose the two panels."""
@@ -59,7 +63,7 @@ class TrialView(Vertical):
         return cast("TrialbookApp", self.app)
 
     def on_mount(self) -> None:
-        """Look several times in a second whether another process goes on with what is shown."""
+        """Look several times in a second whether something has changed of what is shown."""
         self.set_interval(_LOOK_EVERY, self._watch)
 
     def show(self, find: Callable[[], Trial]) -> None:
@@ -68,12 +72,13 @@ class TrialView(Vertical):
         Args:
             find: Finds the trial, in the worker; a TrialbookError of it is shown.
         """
-        self._work("shown", lambda: self._read(find))
+        self._left = self.owner.training
+        self._work("shown", lambda: read_shown(find()))
 
     def show_last(self) -> None:
         """Show the trial that was looked at the last time, or else the last trial of the home, if there is one."""
         remembered = self.owner.remember.get("shown")
-        self._work("shown", lambda: self._read(lambda: self._find_last(remembered), quietly=True))
+        self._work("shown", lambda: read_shown(self._find_last(remembered)), "last")
 
     def _find_last(self, remembered: object) -> Trial:
         from core.trials.store import find_trial  # noqa: PLC0415 - not needed for the first screen
@@ -88,6 +93,7 @@ class TrialView(Vertical):
         """Show a training that has just started."""
         started, run = training.snapshot.started, run_of(training)
         if started is not None and run is not None:
+            self._workers.pop("shown", None)
             parent = training.draft.parent
             self.shown = Shown(
                 started.trial, run, started.epochs, "training", parent, started.test_images, started.device
@@ -98,6 +104,10 @@ class TrialView(Vertical):
         """Return whether a training is what is shown: its user may be looking at another trial."""
         started = training.snapshot.started
         return started is None or (self.shown is not None and self.shown.trial == started.trial)
+
+    def was_left(self, training: Training) -> bool:
+        """Return whether another trial was asked for while a training had not started yet, and is to stay."""
+        return self._left is training and not self.is_following(training)
 
     def follow(self, training: Training) -> None:
         """Show how a training stands now, if it is what is shown."""
@@ -140,30 +150,18 @@ class TrialView(Vertical):
         """
         shown, line = self.shown, self.query_one(DiagnosisLine)
         if line.reading is not None and (shown is None or line.reading.trial != shown.trial):
-            line.reading, self._read_of = None, None
-        if shown is None or self._is_reading or not shown.run.history:
+            line.reading = None
+        if shown is None or self._is_busy("diagnosis") or not shown.run.history:
             return
-        now = len(shown.run.history), shown.state
-        if self._read_of == now:
-            return
-        self._is_reading, self._read_of = True, now
-        trial = shown.trial
-        self._work("diagnosis", lambda: self._read_curves(trial))
+        now = shown.trial, len(shown.run.history), shown.state
+        if self._read_of != now:
+            self._read_of = now
+            self._work("diagnosis", lambda: reading_of(shown.trial))
 
-    def _read_curves(self, trial: Trial) -> None:
-        try:
-            reading = reading_of(trial)
-        except TrialbookError:  # the curves' own reader tells what is wrong with the files
-            reading = None
-        self.app.call_from_thread(self._take_reading, trial, reading)
-
-    def _take_reading(self, trial: Trial, reading: Reading | None) -> None:
-        self._is_reading = False
-        if self.shown is not None and self.shown.trial == trial:
+    def _take_reading(self, reading: Reading | None) -> None:
+        if self.shown is not None and self._read_of is not None and self._read_of[0] == self.shown.trial:
             self.query_one(DiagnosisLine).reading = reading
             self.screen.refresh_bindings()
-        else:
-            self._read_of = None
         self._diagnose()
 
     def look(self) -> None:
@@ -172,44 +170,76 @@ class TrialView(Vertical):
         values = FigureValues() if self.shown is None else figures_of(self.shown, training, self.parent_trial)
         self.query_one(Figures).values = values
 
-    def _work(self, group: str, work: Callable[[], None]) -> None:
-        self.run_worker(work, thread=True, exit_on_error=False, group=group)
+    def _work(self, group: str, work: Callable[[], Any], name: str = "") -> None:
+        """Have a worker read something; what is read later for an earlier wish of the same group is dropped."""
+        self._seen[group] = self.owner.lookout.feed.seen
+        self._workers[group] = self.run_worker(
+            work, name=name or group, group=group, thread=True, exclusive=True, exit_on_error=False
+        )
 
-    def _read(self, find: Callable[[], Trial], quietly: bool = False) -> None:
-        try:
-            shown = read_shown(find())
-        except TrialbookError as error:
-            if not quietly:
-                self.app.call_from_thread(self.owner.tell, str(error), "error")
-        else:
-            self.app.call_from_thread(self._take, shown)
+    def _is_busy(self, group: str) -> bool:
+        return group in self._workers and not self._workers[group].is_finished
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Take over what a worker has read, unless something else was asked for meanwhile."""
+        worker = event.worker
+        if self._workers.get(worker.group) is not worker:
+            return
+        if event.state is WorkerState.SUCCESS:
+            take: dict[str, Callable[[Any], None]] = {
+                "shown": self._take,
+                "last": self._take,
+                "again": self._go_on,
+                "parent": self._take_parent,
+                "overlays": self._take_overlays,
+                "diagnosis": self._take_reading,
+            }
+            take[worker.name](worker.result)
+        elif event.state is WorkerState.ERROR and worker.name == "diagnosis":
+            self._take_reading(None)  # the curves' own reader tells what is wrong with the files
+        elif event.state is WorkerState.ERROR and worker.name == "shown" and worker.error is not None:
+            self.owner.tell(failure(worker.error), "error")
 
     def _watch(self) -> None:
-        """Look at the trial again that another process trains, if that is what is shown."""
+        """Read again what has changed since it was read, whoever has changed it."""
         shown = self.shown
-        if shown is None or shown.elsewhere is None or self._is_own(shown.trial) or self._is_watching:
+        if shown is None:
             return
-        self._is_watching = True
-        self._work("watched", lambda: self._look_again(shown))
+        if self._has_gone_on(shown):
+            self._work("shown", lambda: read_shown(shown.trial, shown.watched), "again")
+        if shown.parent is not None and self._is_behind("parent", shown.parent):
+            self._read_parent()
+        if any(self._is_behind("overlays", name) for name in self._other_names):
+            self._read_overlays()
 
-    def _look_again(self, shown: Shown) -> None:
-        try:
-            now = read_shown(shown.trial, shown.watched)
-            self.app.call_from_thread(self._go_on, shown, now)
-        finally:
-            self._is_watching = False
+    def _has_gone_on(self, shown: Shown) -> bool:
+        """Return whether the files of the shown trial may say more than is shown."""
+        training, trial = self.owner.training, shown.trial
+        if self._is_own(trial):  # from memory: its files are a moment behind
+            return False
+        if shown.elsewhere is not None:
+            return not self._is_busy("shown")
+        if training is not None and training.snapshot.not_saved and self.is_following(training):
+            return False
+        is_there = trial.id in self.owner.lookout.feed.seen  # the curves of one that was deleted stay
+        return is_there and not self._is_taken_back(trial) and self._is_behind("shown", trial.id)
 
-    def _go_on(self, before: Shown, now: Shown) -> None:
-        """Show what another process has done since; say how its training ended."""
-        if self.shown is not before:
-            return  # another trial is looked at by now
-        self.shown = now
-        if now.run.history != before.run.history or now.state != before.state:
+    def _is_behind(self, group: str, trial_id: str) -> bool:
+        """Return whether a trial has changed since a worker was asked to read it, and none is at it now."""
+        if self._is_busy(group):
+            return False
+        before, now = self._seen.get(group, {}).get(trial_id), self.owner.lookout.feed.seen.get(trial_id)
+        return (before and before.listed) is not (now and now.listed)
+
+    def _go_on(self, now: Shown) -> None:
+        """Show what has changed of the shown trial; where another process has trained it, say how that ended."""
+        before, self.shown = self.shown, now
+        if before is None or now.run != before.run or now.state != before.state:
             self.draw()
             self.screen.refresh_bindings()
         else:
             self.look()
-        if now.elsewhere is None and not self._is_taken_back(now.trial):
+        if before is not None and before.elsewhere and now.elsewhere is None and not self._is_taken_back(now.trial):
             self.owner.lookout.tell_ended(now)
 
     def _is_taken_back(self, trial: Trial) -> bool:
@@ -226,8 +256,6 @@ class TrialView(Vertical):
 
     def _take(self, shown: Shown) -> None:
         training = self.owner.training
-        if training is not None and training.is_running and training.snapshot.started is None:
-            return  # a training's own curves come in a moment
         if training is not None and self._is_own(shown.trial):
             self.begin(training)  # from memory: its files are a moment behind
             return
@@ -241,46 +269,50 @@ class TrialView(Vertical):
         if self.shown is not None:
             self.owner.remember["shown"] = self.shown.trial.id
             self.owner.state_changed()
+        self.parent_trial = None
         self._read_parent()
         self._read_overlays()
         self.draw()
 
     def _read_parent(self) -> None:
-        self.parent_trial = None
-        if self.shown is None or self.shown.parent is None:
-            return
-        home, trial, name = self.owner.home, self.shown.trial, self.shown.parent
-        # a preset has no curves: there is no trial of its name
-        self._work(
-            "parent", lambda: self.app.call_from_thread(self._take_parent, trial, read_parent(home, trial, name))
-        )
+        shown, before, home = self.shown, self.parent_trial, self.owner.home
+        if shown is not None:
+            self._work("parent", lambda: read_parent(home, shown.trial, shown.parent, before))
 
-    def _take_parent(self, trial: Trial, parent: Parent | None) -> None:
-        if self.shown is not None and self.shown.trial == trial:
-            self.parent_trial = parent
-            self.draw()
+    def _take_parent(self, parent: Parent | None) -> None:
+        self.parent_trial = parent
+        self.draw()
 
     @property
     def _overlay_names(self) -> list[str]:
+        """The ids of the trials that were chosen to be drawn too."""
         names = self.owner.remember.get("overlays")
         return [str(name) for name in names] if isinstance(names, list) else []
+
+    @property
+    def _other_names(self) -> list[str]:
+        """Those of them that are not the shown one."""
+        return [name for name in self._overlay_names if self.shown is None or name != self.shown.trial.id]
+
+    @property
+    def overlays(self) -> tuple[Run, ...]:
+        """The curves of other trials that are drawn too."""
+        return tuple(each.run for each in self.overlaid)
 
     @property
     def compared(self) -> list[str]:
         """The ids of the trials that are drawn: the parent, the shown one and the overlaid ones."""
         if self.shown is None:
             return []
-        parent = [self.shown.parent] if self.shown.parent is not None and self.parent_run is not None else []
-        overlays = self._overlay_names if self.overlays else []
-        return list(dict.fromkeys([*parent, self.shown.trial.id, *overlays]))
+        parent = [self.parent_trial.shown] if self.parent_trial is not None and self.parent_run is not None else []
+        return list(dict.fromkeys(each.trial.id for each in (*parent, self.shown, *self.overlaid)))
 
     def _read_overlays(self) -> None:
-        shown = self.shown.trial.id if self.shown is not None else ""
-        home, names = self.owner.home, [name for name in self._overlay_names if name != shown]
-        self._work("overlays", lambda: self.app.call_from_thread(self._take_overlays, read_runs(home, names)))
+        home, names, before = self.owner.home, self._other_names, self.overlaid
+        self._work("overlays", lambda: read_overlays(home, names, before))
 
-    def _take_overlays(self, runs: list[Run]) -> None:
-        self.overlays = tuple(runs)
+    def _take_overlays(self, overlaid: tuple[Shown, ...]) -> None:
+        self.overlaid = overlaid
         self.draw()
 
     @on(CurvesPlot.ViewChanged)
