@@ -12,6 +12,7 @@ from textual.app import App
 from core.data.dataset import Dataset
 from tests.console import Console, draft_with, make_places, remember, run
 from tui.app import TrialbookApp
+from tui.messages import EngineLoaded, TrainingChanged
 
 LONG = {"training.epochs": 100_000}
 
@@ -60,6 +61,19 @@ def test_a_training_that_is_ending_is_not_said_to_be_paused(places: Path, loadin
         await console.ended()
 
     run(places, steps)
+
+
+def test_what_is_told_while_the_app_closes_finds_no_screen_and_does_nothing(places: Path) -> None:
+    remember(places, draft_with(LONG))
+
+    async def steps(console: Console) -> None:
+        await console.press("s")
+        await console.epochs(1)
+
+    app = run(places, steps)
+    assert app.training is not None and not app.screen_stack
+    app.on_engine_loaded(EngineLoaded("", "cpu"))
+    app.on_training_changed(TrainingChanged(app.training))
 
 
 @pytest.mark.parametrize("is_paused", [False, True])

@@ -198,7 +198,8 @@ class TrialbookApp(App[None]):
     def on_engine_loaded(self, message: EngineLoaded) -> None:
         """Say that PyTorch is there."""
         self.device, self.engine_error = message.device, message.error
-        self.workbench.show_heading()
+        if self.screen_stack:  # else the app is closing
+            self.workbench.show_heading()
 
     def on_trials_seen(self, message: TrialsSeen) -> None:
         """Take over what the home's trials are now."""
@@ -311,7 +312,8 @@ class TrialbookApp(App[None]):
 
     def on_training_changed(self, message: TrainingChanged) -> None:
         """Show what is new of the training; say how it ended."""
-        self.trainings.changed(message.training)
+        if self.screen_stack:  # else the app is closing
+            self.trainings.changed(message.training)
 
     # what is shown
 
