@@ -265,6 +265,15 @@ def test_dialogs_of_name_command_line_and_help(places: Path) -> None:
         assert (draft.name, draft.note) == ("less noise", "it's a [test]") and "less noise" in console.lines[0]
         await console.press("n", "x", "escape")
         assert console.app.edits.draft.name == "less noise"
+        await console.press("n")
+        await console.retype("last")
+        await console.press("enter")
+        await console.see('✗ a trial cannot be named "last"')
+        await console.retype(" newest ")
+        await console.press("enter")
+        assert (console.app.edits.draft.name, console.app.edits.draft.note) == ("newest", draft.note)
+        await console.press("u")
+        assert console.app.edits.draft.name == "less noise"
         await console.go_to("training", "training.epochs")
         await console.press("7", "enter", "y")
         assert isinstance(console.app.screen, TextDialog)

@@ -102,7 +102,7 @@ class NameDialog(Dialog):
     """Asks for the name and the note of the next trial; answers both, or None."""
 
     DEFAULT_CSS = """
-    NameDialog Label { color: $text-muted; }
+    NameDialog Label { color: $text-muted; width: 1fr; }
     NameDialog Input { background: $boost; }
     NameDialog Input:focus { background: $primary 30%; }
     """
@@ -121,11 +121,19 @@ class NameDialog(Dialog):
             yield Line(self._said_name, id="trial-name")
             yield Label("Note: what is intended by it")
             yield Line(self._said_note, id="trial-note")
-            yield Label("Enter keeps both")
+            yield Label("Enter keeps both", id="name-said")
 
     @on(Input.Submitted)
     def _done(self) -> None:
-        self.dismiss((self.query_one("#trial-name", Line).text, self.query_one("#trial-note", Line).text))
+        from core.trials.upkeep import new_about  # noqa: PLC0415 - as all that only an answer needs
+
+        name, note = (self.query_one(f"#trial-{field}", Line).text.strip() for field in ("name", "note"))
+        try:
+            new_about(name, note)
+        except TrialError as error:  # what was typed stays, to be mended
+            self.query_one("#name-said", Label).update(safe(f"✗ {error}", "$text-error"))
+        else:
+            self.dismiss((name, note))
 
 
 class HelpDialog(Dialog):

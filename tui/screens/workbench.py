@@ -385,7 +385,7 @@ class Workbench(PanelPage):
     def _take_name(self, answer: tuple[str, str] | None) -> None:
         edits = self.console.edits
         if answer is not None:
-            edits.change(replace(edits.draft, name=answer[0].strip(), note=answer[1].strip()))
+            edits.change(replace(edits.draft, name=answer[0], note=answer[1]))
 
     def action_reset(self) -> None:
         """Put all settings back to where they began."""

@@ -85,7 +85,7 @@ class ArchitectureTable(Form):
 
     def action_widths(self) -> None:
         """Open all widths as one line for typing."""
-        self.type_into(Cell(WIDTHS, 1, 0, max(20, self.size.width - 4)))
+        self.type_into(Cell(WIDTHS, 0, 0, max(20, self.size.width - 4)))
 
     def _insert(self, after: int, layer: HiddenLayer) -> None:
         layers = self.draft.settings.model.hidden
