@@ -215,20 +215,23 @@ class TrialWriter:
             self._taken = [*best, Taken(taken, len(self._history), len(self._answers), self._seconds)]
 
     def write_taken(self) -> int:
-        """Write the epochs that were taken and are not on the disk, until there is none.
+        """Write the epochs that have been taken and are not on the disk.
 
-        Of each, predictions and history go first, then the checkpoint, which makes the epoch count, then the weights,
-        which are also in the checkpoint, and the summary.
+        Those that are taken meanwhile are left to the next call: else, of epochs that end faster than they are written,
+        nobody would be told before the last. Of each, predictions and history go first, then the checkpoint, which makes
+        the epoch count, then the weights, which are also in the checkpoint, and the summary.
 
         Returns:
             The last of them, counted from 1; 0 if there was none. `not_saved` tells why it is not on the disk; the disk
             then holds the epochs before, and the next call tries again.
         """
         last = 0
+        with self._lock:
+            newest = self._taken[-1].event.result.epoch if self._taken else 0
         while True:
             with self._lock:
                 taken = next(iter(self._taken), None)
-            if taken is None:
+            if taken is None or taken.event.result.epoch > newest:
                 return last
             last = taken.event.result.epoch
             try:
