@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,23 @@ def is_alive(process: dict[str, Any]) -> bool | None:
         return bool(abs(psutil.Process(process["pid"]).create_time() - process["started"]) < 1)
     except (psutil.Error, KeyError, TypeError, ValueError, OverflowError):
         return False
+
+
+def is_suspended(process: dict[str, Any]) -> bool:
+    """Return whether a process of this host that `this_process` described is stopped by its shell, as by Ctrl-Z."""
+    if is_alive(process):
+        import psutil  # noqa: PLC0415
+
+        with contextlib.suppress(psutil.Error):  # it ends just now
+            return bool(psutil.Process(process["pid"]).status() == psutil.STATUS_STOPPED)
+    return False
+
+
+def wake(process: dict[str, Any]) -> None:
+    """Let a suspended process go on; one with a screen stops again until it is in its terminal's foreground."""
+    if is_suspended(process):
+        with contextlib.suppress(OSError):  # it ends just now, or is somebody else's
+            os.kill(process["pid"], signal.SIGCONT)
 
 
 def _boot() -> str:

@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core import Control, EpochFinished, Finished, Settings, Started, change_settings, resume, train
@@ -23,7 +24,7 @@ from core.files import remove_temporaries
 from core.trials.lease import ask
 from core.trials.store import list_trials, new_directory
 from core.trials.trial import Trial
-from tests.conftest import ROOT, hear_signals
+from tests.conftest import ROOT, Ran, hear_signals
 from tests.faults.check import differences, digest, leftovers
 from tests.terminal import terminal
 
@@ -271,6 +272,38 @@ def test_a_suspended_training_pauses_and_goes_on(home: Path) -> None:
     assert process.returncode == 128 + signal.SIGINT
     epoch = only(home).history()[0][done]  # the one in which it was stopped, which is no part of its time
     assert epoch.seconds < away
+
+
+@pytest.mark.parametrize("command", ["resume", "stop"])
+def test_a_suspended_training_hears_what_others_ask(home: Path, command: str) -> None:
+    with started(home, "train", "--json", *SLOW) as process:
+        wait_for(process, "epoch")
+        process.send_signal(signal.SIGTSTP)
+        watch = Stopwatch(process.pid)
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            assert watch.seconds() < GRACE
+            time.sleep(0.005)
+        done = len(only(home).history()[0])
+        with started(home, command, "last") as asked:
+            assert asked.wait(PATIENCE) == 0
+        if command == "stop":
+            process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0
+        else:
+            while int(str(wait_for(process, "epoch")["epoch"])) <= done:
+                pass
+
+
+def test_what_a_suspended_process_does_not_hear_is_said(
+    home: Path, trialbook: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.trials.lease.wake", lambda _: None)  # as one with a screen, which stops again
+    with started(home, "train", "--json", *SLOW) as process:
+        wait_for(process, "epoch")
+        process.send_signal(signal.SIGSTOP)
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.005)
+        assert "is suspended in its shell" in trialbook("stop", "last").out
 
 
 def test_of_two_that_resume_at_once_one_trains(small: Settings, digits: Dataset, home: Path) -> None:

@@ -14,7 +14,7 @@ from core.cli.reporting import report, report_json
 from core.cli.signals import signals
 from core.control import Control
 from core.errors import TrialError
-from core.process import is_alive
+from core.process import is_alive, is_suspended
 from core.settings import change_settings, differences
 from core.trials.lease import BEAT, Request, ask
 from core.trials.lock import last_beat
@@ -80,7 +80,7 @@ def _resume_elsewhere(trial: Trial, epochs: int | None) -> None:
     if trial.live().get("event") != "paused" or epochs is not None:
         raise TrialError(f"{trial.id} is being trained by another process; `trialbook stop {trial.id}` ends that")
     ask(trial, "resume")
-    say(f"{trial.id} goes on where it was paused")
+    say(f"{trial.id} {_hindrance(trial) or 'goes on where it was paused'}")
 
 
 @click.command()
@@ -109,4 +109,13 @@ def _ask(home: Path, text: str, request: Request, told: str, told_paused: str = 
     if listed.status != "running":
         raise TrialError(f"{trial.id} is not being trained: it is {listed.status}")
     ask(trial, request)  # also where it is paused: somebody may just have let it go on
-    say(f"{trial.id} {(listed.is_paused and told_paused) or told}")
+    say(f"{trial.id} {(listed.is_paused and told_paused) or _hindrance(trial) or told}")
+
+
+def _hindrance(trial: Trial) -> str:
+    """Return why the process that trains a trial does not hear what it was asked; "" where nothing is known."""
+    process = trial.ran_on().get("process")
+    time.sleep(_AGAIN)  # in which it may be woken
+    if not isinstance(process, dict) or not is_suspended(process):
+        return ""
+    return "is suspended in its shell, and hears this as soon as `fg` lets it go on there"

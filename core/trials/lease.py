@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from core.control import Control
 from core.errors import TrialError
 from core.files import cannot_write, read_text, replace_text
+from core.process import wake
 from core.trials.lock import LOCK, take_lock
 from core.trials.trial import Trial
 
@@ -101,10 +102,14 @@ class Lease:
 def ask(trial: Trial, request: Request) -> None:
     """Ask whoever trains a trial, in whatever process, to pause, resume, finish after the epoch or stop.
 
-    It is heard within a tenth of a second and obeyed within a training step.
+    It is heard within a tenth of a second and obeyed within a training step; a process of this host that its shell has
+    stopped (Ctrl-Z) is woken for it.
 
     Raises:
         TrialError: The request cannot be written.
     """
     assert request in get_args(Request)  # noqa: S101 - for callers without a type checker
     replace_text(trial.directory / REQUEST, request + "\n")
+    process = trial.ran_on().get("process")
+    if request != "pause" and isinstance(process, dict):
+        wake(process)

@@ -218,7 +218,7 @@ class TrialWriter:
         """Write the epochs that have been taken and are not on the disk.
 
         Those that are taken meanwhile are left to the next call: else, of epochs that end faster than they are written,
-        nobody would be told before the last. Of each, predictions and history go first, then the checkpoint, which makes
+        nobody would be told before the last. Of each, predictions and history go first, then the checkpoint, that makes
         the epoch count, then the weights, which are also in the checkpoint, and the summary.
 
         Returns:
