@@ -66,6 +66,22 @@ def test_a_train_cost_that_jumps(jump: float, times: int, fires: bool) -> None:
         assert next_step(list(diagnoses.values())) is not None
 
 
+@pytest.mark.parametrize(
+    ("cost", "epochs", "fires"), [(4.7, 4, True), (4.5, 4, False), (4.7, 3, False), (4.7, 30, True)]
+)
+def test_a_train_cost_that_stays_far_above_that_of_guessing(cost: float, epochs: int, fires: bool) -> None:
+    history = made(
+        [60.0, *[cost] * (epochs - 1)], [2.4] * epochs, train_accuracy=0.1, test_accuracy=0.1, dead_units=1.0
+    )
+    diagnoses = found(history, of(40, training__learning_rate=10))
+    assert ("learning rate too high" in diagnoses) == fires
+    if fires:
+        (only,) = diagnoses.values()
+        assert "is 4.7 (median of the last 3 epochs), more than 2 times the 2.3 of guessing" in only.text
+        assert only.suggestion is not None and only.suggestion.changes == {"training.learning_rate": 1}
+    assert "learning rate too high" not in found(history, of(40, training__warmup_epochs=epochs))
+
+
 def test_jumps_near_zero_and_during_warm_up_are_none() -> None:
     tiny = [0.001 * (1 + 5 * (at % 2)) for at in range(50)]
     assert "learning rate too high" not in found(made(tiny, HEALTHY[1]), of(50))
@@ -143,6 +159,14 @@ def test_dead_units(part: float | None, fires: bool) -> None:
             "(median of the last 5 epochs); less than 5 % is usual"
         )
         assert only.suggestion is not None and only.suggestion.changes == {"model.hidden.*.activation": "leaky_relu"}
+
+
+@pytest.mark.parametrize(("first", "changed"), [(4.7, "training.learning_rate"), (4.5, "model.hidden.*.activation")])
+def test_units_that_too_long_steps_have_killed_ask_for_shorter_ones(first: float, changed: str) -> None:
+    fit, test = [first, *HEALTHY[0][1:]], HEALTHY[1]
+    (only,) = diagnose(made(fit, test, dead_units=0.5), of(50))
+    assert only.rule == "dead hidden units" and ("steps were too long" in only.text) == (first > 4.6)
+    assert only.suggestion is not None and list(only.suggestion.changes) == [changed]
 
 
 def test_only_layers_with_a_relu_are_changed() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from core.diagnosis import changes
+from core.diagnosis.learning import WORSE
 from core.diagnosis.series import (
     LEAST_EPOCHS,
     PENALTY,
@@ -65,13 +67,19 @@ def dead_units(curves: Curves) -> Diagnosis | None:
     parts = [epoch.dead_units for epoch in curves.history[-curves.window :] if epoch.dead_units is not None]
     if not parts or median(parts) <= DEAD:
         return None
-    part = median(parts)
+    part, suggestion, why = median(parts), changes.against_dead_units(curves.settings), ""
+    numbers = {"dead_units": part}
+    first = curves.history[0].train_cross_entropy
+    if curves.classes is not None and first > WORSE * math.log(curves.classes):
+        why = f"; the first epoch's train cost, {first:.3g}, tells that steps were too long"
+        numbers["first_cost"] = first
+        suggestion = changes.lower_learning_rate(curves.settings, 10)
     return Diagnosis(
         "dead hidden units",
         f"dead hidden units: {percent(part, 0)} of the hidden units with a ReLU are activated by no image (median of "
-        f"{curves.last_epochs}); less than {percent(USUALLY_DEAD, 0)} is usual",
-        {"dead_units": part},
-        changes.against_dead_units(curves.settings),
+        f"{curves.last_epochs}); less than {percent(USUALLY_DEAD, 0)} is usual{why}",
+        numbers,
+        suggestion,
     )
 
 

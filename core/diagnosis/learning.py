@@ -44,6 +44,9 @@ CHANCE = 0.10
 CHANCE_COST = 0.98
 """And costs from this part of the logarithm of the number of classes, the cost of knowing nothing."""
 
+WORSE = 2.0
+"""A train cost of more than so many times that: the first steps have thrown the weights far away."""
+
 HUGE_DROPOUT = 0.6
 
 LOW_RATE = 1e-4
@@ -66,11 +69,29 @@ def diverged(curves: Curves) -> Diagnosis | None:
     )
 
 
+def thrown_away(curves: Curves) -> Diagnosis | None:
+    """The train cost stays far above that of knowing nothing, as after steps that were far too long."""
+    training = curves.settings.training
+    settled = len(curves.history) - int(training.warmup_epochs) >= LEAST_EPOCHS_FOR_JUMPS
+    if curves.classes is None or diverged(curves) or not settled:
+        return None
+    cost, guessing = median([epoch.train_cross_entropy for epoch in curves.history[-WINDOW:]]), math.log(curves.classes)
+    if cost <= WORSE * guessing:
+        return None
+    return Diagnosis(
+        "learning rate too high",
+        f"learning rate too high: the train cost is {cost:.3g} (median of the last {WINDOW} epochs), more than "
+        f"{WORSE:g} times the {guessing:.3g} of guessing",
+        {"cost": cost, "guessing": guessing, "learning_rate": training.learning_rate},
+        changes.lower_learning_rate(curves.settings, 10),
+    )
+
+
 def jumping(curves: Curves) -> Diagnosis | None:
     """The train or the test cost jumps up again and again, which a learning rate too high makes it do."""
     training = curves.settings.training
     start = int(training.warmup_epochs)
-    if diverged(curves) or len(curves.history) - start < LEAST_EPOCHS_FOR_JUMPS:
+    if diverged(curves) or thrown_away(curves) or len(curves.history) - start < LEAST_EPOCHS_FOR_JUMPS:
         return None
     for name, costs, part, often in (
         ("train cost", [epoch.train_cross_entropy for epoch in curves.history], JUMP, JUMPING),
@@ -97,7 +118,7 @@ def rising(curves: Curves) -> Diagnosis | None:
     """The train cost ends far above its lowest: the steps lead away from what was found."""
     training = curves.settings.training
     settled = curves.is_complete or training.schedule == "constant"  # a rising learning rate may raise it for a while
-    if diverged(curves) or jumping(curves) or not settled or len(curves.history) < LEAST_EPOCHS:
+    if diverged(curves) or thrown_away(curves) or jumping(curves) or not settled or len(curves.history) < LEAST_EPOCHS:
         return None
     costs = [epoch.train_cross_entropy for epoch in curves.history]
     smooth = running_median(costs)
@@ -118,12 +139,12 @@ def rising(curves: Curves) -> Diagnosis | None:
 
 def nothing_learnt(curves: Curves) -> Diagnosis | None:
     """Accuracy and cost are those of guessing: dropout or the learning rate is far too high, or the latter too low."""
-    if curves.classes is None or len(curves.history) < LEAST_EPOCHS:
+    if curves.classes is None or len(curves.history) < LEAST_EPOCHS or diverged(curves) or thrown_away(curves):
         return None
     guessing, knowing_nothing = 1 / curves.classes, math.log(curves.classes)
     accuracy = max(curves.train_accuracy, curves.held_out_accuracy)
     cost = median([epoch.train_cross_entropy for epoch in curves.history[-curves.window :]])
-    if accuracy > guessing + CHANCE * (1 - guessing) or cost < CHANCE_COST * knowing_nothing or diverged(curves):
+    if accuracy > guessing + CHANCE * (1 - guessing) or cost < CHANCE_COST * knowing_nothing:
         return None
     return Diagnosis(
         "nothing learnt",
@@ -145,5 +166,5 @@ def _to_learn_anything(curves: Curves) -> Suggestion | None:
     return changes.lower_learning_rate(settings)
 
 
-FIRST: tuple[Callable[[Curves], Diagnosis | None], ...] = (diverged, jumping, rising, nothing_learnt)
+FIRST: tuple[Callable[[Curves], Diagnosis | None], ...] = (diverged, thrown_away, jumping, rising, nothing_learnt)
 """Where one of these finds something, the others would only describe its consequences."""
