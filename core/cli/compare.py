@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from core.cli.output import cell, percent, print_table, remark, room, say, table
 from core.comparison import Column, Comparison
 from core.comparison import compare as compare_trials
 from core.text import one_line_json
+from core.trials.repeats import EXPLAINED as EXPLAINED_OF_REPEATS
+from core.trials.repeats import Repeats, SettingsVerdict
 from core.trials.store import find_trial
 from core.verdict import EXPLAINED
 
@@ -58,6 +61,7 @@ def compare(home: Path, texts: tuple[str, ...], *, as_json: bool) -> None:
     _show_results(found)
     _show_settings(found)
     _show_verdicts(found)
+    _show_repeats(found)
 
 
 def _as_plain(found: Comparison) -> dict[str, Any]:
@@ -77,8 +81,27 @@ def _as_plain(found: Comparison) -> dict[str, Any]:
             }
             for (first, second), verdict in found.verdicts.items()
         ],
+        "repeats": [
+            {**dataclasses.asdict(each), "trials": [ids[at] for at in found.positions(each)]} for each in found.repeats
+        ],
+        "settings_verdicts": [
+            {
+                "first": [ids[at] for at in found.positions(before)],
+                "second": [ids[at] for at in found.positions(after)],
+                "verdict": dataclasses.asdict(verdict),
+            }
+            for before, after, verdict in _settings_verdicts(found)
+        ],
         "remarks": list(found.remarks),
     }
+
+
+def _settings_verdicts(found: Comparison) -> Iterator[tuple[Repeats, Repeats, SettingsVerdict]]:
+    """Yield each pair of groups of repeats that can be compared, and its verdict."""
+    for before, after in itertools.combinations(found.repeats, 2):
+        verdict = found.settings_verdicts.get((found.positions(before)[0], found.positions(after)[0]))
+        if verdict is not None:
+            yield before, after, verdict
 
 
 def _fields(column: Column) -> dict[str, Any]:
@@ -145,3 +168,16 @@ def _show_verdicts(found: Comparison) -> None:
             say(f"{second + 1} against {first + 1}: {verdict}")
     if any(verdict is not None for verdict in found.verdicts.values()):
         tell(EXPLAINED)
+
+
+def _show_repeats(found: Comparison) -> None:
+    """Print what trials that differ in their seed alone tell of their settings."""
+    if not found.repeats:
+        return
+    say("")
+    numbers = {each.trials: ", ".join(str(at + 1) for at in found.positions(each)) for each in found.repeats}
+    for each in found.repeats:
+        tell(f"settings of {numbers[each.trials]}: {each}")
+    for before, after, verdict in _settings_verdicts(found):
+        tell(f"{numbers[after.trials]} against {numbers[before.trials]}: {verdict}")
+    tell(EXPLAINED_OF_REPEATS)

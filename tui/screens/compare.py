@@ -30,6 +30,7 @@ from tui.comparing import (
     read_pair,
     table_rows,
     titles_of,
+    words_on_settings,
 )
 from tui.plot.curves import Run, overlay_role, overlay_sign, short_title
 from tui.plot.reading import packed
@@ -247,6 +248,8 @@ class CompareScreen(PagedPage):
             signs = [overlay_sign(at) for at in pair]
             counts = f"right only in {signs[1]}: {verdict.gained:,}, only in {signs[0]}: {verdict.lost:,}"
             lines += [safe(verdict), Content.styled(counts, "$text-muted")]
+        if settings := words_on_settings(comparison, pair):
+            lines.append(safe(settings))
         if self.has_class("-tabs") or self.size.height >= _EXPLAINING:
             lines.append(Content.styled(EXPLAINED, "$text-muted"))
         self.query_one("#pairs-words", Static).update(Content("\n").join(lines))
