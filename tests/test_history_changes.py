@@ -296,8 +296,11 @@ def test_a_trial_goes_to_a_file_and_comes_back(home: Path, tmp_path: Path) -> No
 
 def test_marked_trials_are_compared(home: Path) -> None:
     async def steps(console: Console) -> None:
+        await console.press("v")
+        await console.see("2 to 8 trials can be compared, none is marked: space marks")
         await console.press("space", "v")
         assert isinstance(console.app.screen, HistoryScreen) and "1 marked" in console.text
+        await console.see("2 to 8 trials can be compared, 1 is marked: space marks")
         await console.press("space", "v")
         assert isinstance(console.app.screen, CompareScreen)
         await console.see("child", "grandchild")

@@ -16,6 +16,7 @@ from tests.console import Console, make_places, run, trials
 from tests.digits import make_trial
 from tui import upkeep
 from tui.feed import Feed, look
+from tui.plot.widget import CurvesPlot
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.upkeep import AboutDialog
@@ -153,3 +154,13 @@ def test_a_look_at_the_trials_that_fails_is_not_the_last(home: Path, monkeypatch
         await open_history(console)
 
     run(home, steps)
+
+
+def test_the_curves_of_a_trial_are_in_sight_where_only_one_panel_has_room(home: Path) -> None:
+    async def steps(console: Console) -> None:
+        await open_history(console)
+        await console.press("c")
+        await console.until(lambda: console.view.shown is not None and console.find(CurvesPlot).has_focus)
+        assert console.app.workbench.panel == "curves" and console.find(CurvesPlot).region.height > 5
+
+    run(home, steps, (80, 24))
