@@ -11,7 +11,8 @@ import pytest
 from textual.widgets import Input, Label
 
 from core.data.dataset import Dataset
-from core.trials.upkeep import edit_about
+from core.errors import TrialError
+from core.trials.upkeep import delete_trial, edit_about
 from tests.console import Console, make_places, run, trials
 from tests.digits import make_trial
 from tui import upkeep
@@ -164,3 +165,24 @@ def test_the_curves_of_a_trial_are_in_sight_where_only_one_panel_has_room(home: 
         assert console.app.workbench.panel == "curves" and console.find(CurvesPlot).region.height > 5
 
     run(home, steps, (80, 24))
+
+
+def test_what_comes_of_the_trash_is_told_also_once_it_is_closed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial, go_on = trials(home)[0], threading.Event()
+    delete_trial(home, trial)
+
+    def fails(*_: object) -> Done:
+        go_on.wait(60)
+        raise TrialError("the trash is in use elsewhere")
+
+    monkeypatch.setattr("tui.screens.upkeep.restore", fails)
+
+    async def steps(console: Console) -> None:
+        await console.press("o", "T")
+        await console.see("1 trial", "older")
+        await console.press("enter", "escape")
+        assert isinstance(console.app.screen, HistoryScreen)
+        go_on.set()
+        await console.until(lambda: any("in use elsewhere" in toast for toast in console.toasts))
+
+    run(home, steps)

@@ -361,7 +361,8 @@ class HistoryScreen(Page):
             if path is not None:
                 self._do(lambda: import_file(home, path))
 
-        self.app.push_screen(FileDialog("Import a trial", "The file, whose name ends in .trialbook", ""), answered)
+        label = "The file, whose name ends in .trialbook"
+        self.app.push_screen(FileDialog("Import a trial", label, "", is_read=True), answered)
 
     def _do(self, work: Callable[[], Done]) -> None:
         carry_out(self.trialbook, work, self._tell_done, self._tell_failed)
