@@ -203,7 +203,8 @@ class CompareScreen(PagedPage):
     def _take(self, comparison: Comparison) -> None:
         self._comparison = comparison
         self._say_remarks(list(comparison.remarks))
-        self.query_one(CompareTable).show(titles_of(comparison.columns), table_rows(comparison))
+        names = [column.name or column.id for column in comparison.columns]
+        self.query_one(CompareTable).show(names, table_rows(comparison))
         self.query_one(Pairs).show(comparison.verdicts, len(comparison.columns))
         self.refresh_bindings()
         self._arrange()
