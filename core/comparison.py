@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from core.errors import TrialError
 from core.settings import FIELDS, Settings, show_value, widths_text
 from core.text import printable
-from core.trials.store import listed_trial
+from core.trials.repeats import Repeats, SettingsVerdict, repeats_of, settings_verdict
+from core.trials.store import Listed, listed_trial
 from core.trials.trial import Trial
 from core.verdict import Verdict, images_tested_on, last_epoch, same_test_set, verdict_on
 
@@ -108,6 +109,10 @@ class Comparison:
             where there is no best one: fewer than two have a value, all are equal, or they cannot be compared.
         verdicts: For each pair of positions (first, second), first < second: how the second's last epoch compares
             with the first's; None where they were not tested on the same images, or one has no complete epoch.
+        repeats: The groups of two and more of these trials that differ in their seed alone, as `repeats_of` finds
+            them, in the order of each group's first trial.
+        settings_verdicts: How the settings of the second trial of a pair as above compare with the first's, where
+            both belong to such groups, not to the same, that were tested on the same images.
         remarks: What else must be said, a line each: which trials were not tested on the same images, and whose
             predictions cannot be read.
     """
@@ -116,7 +121,17 @@ class Comparison:
     settings: tuple[SettingRow, ...]
     best: Mapping[str, tuple[int, ...]]
     verdicts: Mapping[tuple[int, int], Verdict | None]
+    repeats: tuple[Repeats, ...]
+    settings_verdicts: Mapping[tuple[int, int], SettingsVerdict]
     remarks: tuple[str, ...]
+
+    def positions(self, repeats: Repeats) -> tuple[int, ...]:
+        """Return where the trials of one of the groups stand among the columns."""
+        return tuple(at for at, column in enumerate(self.columns) if column.trial in repeats.trials)
+
+    def repeats_at(self, position: int) -> Repeats | None:
+        """Return the group that the trial at a position belongs to, if it belongs to one."""
+        return next((each for each in self.repeats if self.columns[position].trial in each.trials), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +158,19 @@ def compare(trials: Sequence[Trial]) -> Comparison:
         raise TrialError(f"{LEAST} to {MOST} trials can be compared, not {len(trials)}")
     if len({trial.directory for trial in trials}) < len(trials):
         raise TrialError("a trial cannot be compared with itself: name each once")
-    columns = tuple(_column(trial) for trial in trials)
+    listed = [listed_trial(trial) for trial in trials]
+    columns = tuple(_column(each) for each in listed)
     pairs = list(itertools.combinations(range(len(trials)), 2))
     tested = [_tested(trial) for trial in trials]
     apart = [(first, second) for first, second in pairs if tested[first].on != tested[second].on]
+    groups = repeats_of(listed)
     return Comparison(
         columns,
         tuple(setting_rows([trial.settings() for trial in trials])),
         _best(columns, comparable=not apart),
         {pair: _verdict(tested[pair[0]], tested[pair[1]]) for pair in pairs},
+        tuple(sorted(groups.values(), key=lambda group: min(map(trials.index, group.trials)))),
+        _settings_verdicts(trials, groups.values(), [pair for pair in pairs if pair not in apart]),
         tuple(each.problem for each in tested if each.problem)
         + tuple(
             f"{_called(columns[first])} and {_called(columns[second])} were not tested on the same images: "
@@ -223,8 +242,20 @@ def _row_if_different(
     return [SettingRow(path, label, tuple(values))] if len(set(values if compared is None else compared)) > 1 else []
 
 
-def _column(trial: Trial) -> Column:
-    listed = listed_trial(trial)
+def _settings_verdicts(
+    trials: Sequence[Trial], groups: Iterable[Repeats], pairs: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], SettingsVerdict]:
+    group_of = {trial: group for group in groups for trial in group.trials}
+    found = {}
+    for pair in pairs:
+        before, after = (group_of.get(trials[at]) for at in pair)
+        if before is not None and after is not None and before is not after:
+            found[pair] = settings_verdict(before, after)
+    return found
+
+
+def _column(listed: Listed) -> Column:
+    trial = listed.trial
     summary = trial.summary()  # which, unlike the list's, says what is wrong with it
     last, best = (part if isinstance(part, dict) else {} for part in (summary.get("last"), summary.get("best")))
     parent = summary.get("parent")

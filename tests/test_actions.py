@@ -19,7 +19,7 @@ from tui.keymap import HARMLESS, TOGETHER
 from tui.plot.widget import CurvesPlot
 from tui.screens.choose import OverlayScreen
 from tui.screens.compare import CompareScreen
-from tui.screens.dialogs import HelpDialog, NameDialog, TextDialog
+from tui.screens.dialogs import HelpDialog, NameDialog, TextDialog, help_lines
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.page import Dialog, Page
@@ -42,7 +42,7 @@ from tui.widgets.trial_list import TrialList
 TAKEN = {"ctrl+a", "ctrl+b", "ctrl+s", "ctrl+j", "ctrl+o", "ctrl+h", "ctrl+m", "ctrl+q", "ctrl+c"}
 """What tmux, screen and terminals keep for themselves, and Ctrl+C."""
 OWNERS: dict[str, set[type[DOMNode]]] = {
-    "app": {TrialbookApp, Page, Dialog},
+    "app": {TrialbookApp, Page, Dialog, HelpDialog},
     "workbench": {Workbench},
     "architecture": {ArchitectureTable},
     "training": {SettingsForm},
@@ -213,7 +213,10 @@ def test_whatever_names_a_key_names_the_chosen_one(places: Path, tmp_path: Path)
     ("text", "problems"),
     [
         ("[keys\n", ["is not TOML"]),
-        ('[keys]\nstrat = "f5"\n', ["there is no action strat"]),
+        ('[keys]\nstrat = "f5"\n', ["there is no action strat, did you mean start"]),
+        ('[keys]\n"curve.log" = "f5"\n', ["did you mean curves.log"]),
+        ('[keys]\nxyzzy = "f5"\n', ["there is no action xyzzy, the help (?) names those of where you are"]),
+        ('[theme]\nname = "nord"\n', ["theme is left out, only what is below [keys] is read"]),
         ('[keys]\nstart = 5\nstop = ""\n', ["the key of start must be", "the key of stop must be"]),
         ('[keys]\nstart = "foo"\nstop = "f5,"\n', ["not 'foo'", "not 'f5,'"]),
         ('[keys]\nstart = ","\nstop = "ctrl+"\n', ["not ','", "not 'ctrl+'"]),
@@ -234,5 +237,21 @@ def test_a_wrong_file_of_keys_is_told_and_the_app_starts(places: Path, text: str
         for toast, problem in zip(console.toasts, problems, strict=True):
             assert problem in toast and str(path) in toast and "\n" not in toast and "\x1b" not in toast
         assert "s Start" in console.footer
+
+    run(places, steps)
+
+
+def test_the_help_names_what_is_off_too_and_the_key_that_leaves_does_so_there(places: Path) -> None:
+    write_config('[keys]\npause = "f9"\n')
+
+    async def steps(console: Console) -> None:
+        await console.press("question_mark")
+        shown = help_lines(console.app.workbench)
+        line = next(line for line in shown.split("\n") if line.plain.endswith("  pause"))
+        assert line.plain.startswith("f9 ") and [span.style for span in line.spans] == ["dim"]
+        started = next(line for line in shown.split("\n") if line.plain.endswith("  start"))
+        assert [span.style for span in started.spans] != ["dim"]
+        await console.press("q")
+        assert console.app._exit
 
     run(places, steps)

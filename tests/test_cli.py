@@ -324,7 +324,7 @@ def test_compare_prints_results_settings_and_verdicts(trialbook: Trialbook) -> N
     assert sum("*" in line for line in ran.lines if line.startswith("test accuracy")) == 1
     assert any(line.startswith("2 against 1: +") and "McNemar" in line for line in ran.lines)
     told = trialbook("compare", first["id"], "second", "--json").json()
-    assert set(told) == {"trials", "best", "settings", "verdicts", "remarks"}
+    assert set(told) == {"trials", "best", "settings", "verdicts", "repeats", "settings_verdicts", "remarks"}
     assert [trial["id"] for trial in told["trials"]] == [first["id"], second["id"]]
     assert told["best"]["test_accuracy"] == [second["id"]]
     assert told["settings"][0] == {"path": "model.hidden", "label": "hidden layers", "values": ["16-8", "16"]}

@@ -342,3 +342,15 @@ def test_a_trial_that_is_being_trained_grows_in_the_comparison(home: Path) -> No
         await console.until(lambda: value("status") == "stopped")
 
     run(home, steps, (200, 60))
+
+
+def test_what_repeats_tell_of_their_settings_stands_below_the_verdict(home: Path) -> None:
+    for seed, trial in enumerate(trials(home)[:2]):
+        path = trial.directory / "summary.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "repeats": "same", "seed": seed}))
+
+    async def steps(console: Console) -> None:
+        await open_comparison(console, ids(home))
+        await console.see("the same settings:", "on average")
+
+    run(home, steps, (140, 40))

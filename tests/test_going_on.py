@@ -193,7 +193,11 @@ def test_only_epochs_with_a_checkpoint_are_branched_off(places: Path, digits: Da
         (parent.directory / "checkpoint.safetensors").unlink()  # as of an imported trial
         await console.press("B")
         assert not isinstance(console.app.screen, BranchDialog)
-        await console.until(lambda: any("with a checkpoint can branch off it" in toast for toast in console.toasts))
+        await console.until(
+            lambda: any(
+                "with a checkpoint can branch off it: b chooses one to begin from" in toast for toast in console.toasts
+            )
+        )
 
     run(places, steps)
 

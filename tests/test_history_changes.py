@@ -283,9 +283,11 @@ def test_a_trial_goes_to_a_file_and_comes_back(home: Path, tmp_path: Path) -> No
         await console.press("i")
         await console.write(str(tmp_path / "nothing"))
         await console.press("enter")
-        await console.until(lambda: "✗" in detail(console) and "nothing" in detail(console))
-        await console.press("i")
-        await console.write(str(file))
+        await console.until(lambda: "not there" in console.text)
+        await console.retype(str(tmp_path))
+        await console.press("enter")
+        await console.until(lambda: "plain" in console.text)
+        await console.retype(str(file))
         await console.press("enter")
         await console.until(lambda: len(shown(console)) == 3)
         assert selected(console) == last.id
@@ -296,8 +298,11 @@ def test_a_trial_goes_to_a_file_and_comes_back(home: Path, tmp_path: Path) -> No
 
 def test_marked_trials_are_compared(home: Path) -> None:
     async def steps(console: Console) -> None:
+        await console.press("v")
+        await console.see("2 to 8 trials can be compared, none is marked: space marks")
         await console.press("space", "v")
         assert isinstance(console.app.screen, HistoryScreen) and "1 marked" in console.text
+        await console.see("2 to 8 trials can be compared, 1 is marked: space marks")
         await console.press("space", "v")
         assert isinstance(console.app.screen, CompareScreen)
         await console.see("child", "grandchild")

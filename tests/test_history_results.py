@@ -11,11 +11,13 @@ import pytest
 from textual.widgets import Input, Label
 
 from core.data.dataset import Dataset
-from core.trials.upkeep import edit_about
+from core.errors import TrialError
+from core.trials.upkeep import delete_trial, edit_about
 from tests.console import Console, make_places, run, trials
 from tests.digits import make_trial
 from tui import upkeep
 from tui.feed import Feed, look
+from tui.plot.widget import CurvesPlot
 from tui.screens.evaluation import EvaluationScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.upkeep import AboutDialog
@@ -151,5 +153,36 @@ def test_a_look_at_the_trials_that_fails_is_not_the_last(home: Path, monkeypatch
 
     async def steps(console: Console) -> None:
         await open_history(console)
+
+    run(home, steps)
+
+
+def test_the_curves_of_a_trial_are_in_sight_where_only_one_panel_has_room(home: Path) -> None:
+    async def steps(console: Console) -> None:
+        await open_history(console)
+        await console.press("c")
+        await console.until(lambda: console.view.shown is not None and console.find(CurvesPlot).has_focus)
+        assert console.app.workbench.panel == "curves" and console.find(CurvesPlot).region.height > 5
+
+    run(home, steps, (80, 24))
+
+
+def test_what_comes_of_the_trash_is_told_also_once_it_is_closed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial, go_on = trials(home)[0], threading.Event()
+    delete_trial(home, trial)
+
+    def fails(*_: object) -> Done:
+        go_on.wait(60)
+        raise TrialError("the trash is in use elsewhere")
+
+    monkeypatch.setattr("tui.screens.upkeep.restore", fails)
+
+    async def steps(console: Console) -> None:
+        await console.press("o", "T")
+        await console.see("1 trial", "older")
+        await console.press("enter", "escape")
+        assert isinstance(console.app.screen, HistoryScreen)
+        go_on.set()
+        await console.until(lambda: any("in use elsewhere" in toast for toast in console.toasts))
 
     run(home, steps)

@@ -56,6 +56,9 @@ def test_panels_have_room_at_every_size(places: Path) -> None:
         await console.press("question_mark")
         assert [row for row in console.lines if row] == ["Trialbook needs 60x16; make the window larger"]
         await console.press("escape")
+        await console.pilot.resize_terminal(30, 15)
+        await console.settle()
+        assert [row for row in console.lines if row] == ["Trialbook needs 60x16; make", "the window larger"]
         await console.pilot.resize_terminal(60, 16)
         await console.settle()
         assert "Trialbook needs" not in console.text and "Figures" in console.lines[1]

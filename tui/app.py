@@ -355,8 +355,9 @@ class TrialbookApp(App[None]):
         return shown.trial if shown is not None and shown.run.history else None
 
     def show_trial(self, trial: Trial) -> None:
-        """Show a saved trial's curves in the workbench."""
+        """Show a saved trial's curves in the workbench, also where only one panel has room."""
         self.workbench.view.show(lambda: trial)
+        self.workbench.action_show_panel("curves")
 
     def action_help_quit(self) -> None:
         """Say which key leaves: Ctrl+C, which Textual binds to this, is what people try first."""

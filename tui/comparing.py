@@ -155,6 +155,15 @@ def table_rows(comparison: Comparison) -> list[TableRow]:
     return rows + [TableRow(row.label, row.values) for row in comparison.settings]
 
 
+def words_on_settings(comparison: Comparison, pair: tuple[int, int]) -> str:
+    """Return the verdict on two repeated settings, or for two trials that repeat each other their mean; else ""."""
+    verdict = comparison.settings_verdicts.get(pair)
+    if verdict is not None:
+        return str(verdict)
+    before, after = (comparison.repeats_at(at) for at in pair)
+    return f"the same settings: {after}" if after is not None and after is before else ""
+
+
 def _four(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 

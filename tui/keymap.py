@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 
 import platformdirs
@@ -66,17 +67,20 @@ def read_keys(path: Path) -> tuple[dict[str, str], list[str]]:
     from core.settings.toml_file import toml_values  # noqa: PLC0415 - most have no such file
 
     try:
-        keys = toml_values(read_text(path, _MAX_CONFIG), "").get("keys", {})
+        values = toml_values(read_text(path, _MAX_CONFIG), "")
     except SettingsError as error:
         return {}, [f"{path} is not TOML: {printable(error, 100).removeprefix(': ')}"]
     except TrialError as error:
         return {}, [str(error)]
+    keys = values.pop("keys", {})
     if not isinstance(keys, dict):
         return {}, [f'keys must be a table, [keys] and below it lines such as start = "f5", in {path}']
-    chosen, problems = {}, []
+    chosen: dict[str, str] = {}
+    problems = [f"{printable(name, 40)} is left out, only what is below [keys] is read: {path}" for name in values]
     for name, key in keys.items():
         if name not in BY_ID:
-            problems.append(f"there is no action {printable(name, 40)}, the help (?) names them all: {path}")
+            meant = _meant(name) if len(problems) < _TOLD_PROBLEMS else ""
+            problems.append(f"there is no action {printable(name, 40)}, {meant}: {path}")
         elif not (named := _named(key)):
             shown = printable(key, 20)
             problems.append(f"the key of {name} must be a name such as f5, ctrl+g or plus, not {shown!r}: {path}")
@@ -90,6 +94,12 @@ def read_keys(path: Path) -> tuple[dict[str, str], list[str]]:
     if more > 0:
         problems[_TOLD_PROBLEMS:] = [f"and {more:,} more lines are wrong in {path}"]
     return chosen, problems
+
+
+def _meant(name: str) -> str:
+    """Return what a wrong name of an action may have been meant to be. Takes about a millisecond."""
+    near = get_close_matches(printable(name, 40), BY_ID, 2)
+    return f"did you mean {' or '.join(near)}?" if near else "the help (?) names those of where you are"
 
 
 def _named(keys: object) -> str:

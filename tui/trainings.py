@@ -69,7 +69,7 @@ class Trainings:
 
         epochs = self._epochs_of_parent()
         if not epochs:
-            self._app.tell("Only what begins from a saved trial with a checkpoint can branch off it.", "error")
+            self._tell_no_parent("a saved trial with a checkpoint")
             return
 
         def answered(at: Literal["last", "best"] | None) -> None:
@@ -118,8 +118,12 @@ class Trainings:
 
         parent = parent_trial(self._app.home, self._app.edits.draft.parent)
         if parent is None:
-            self._app.tell("Only what begins from a saved trial can branch off it.", "error")
+            self._tell_no_parent("a saved trial")
         return parent
+
+    def _tell_no_parent(self, what: str) -> None:
+        key = self._app.key_of("begin")
+        self._app.tell(f"Only what begins from {what} can branch off it: {key} chooses one to begin from", "error")
 
     def resume(self) -> None:
         """Go on with the shown trial here, also with one that another process trains; a finished one gets epochs."""

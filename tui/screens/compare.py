@@ -30,6 +30,7 @@ from tui.comparing import (
     read_pair,
     table_rows,
     titles_of,
+    words_on_settings,
 )
 from tui.plot.curves import Run, overlay_role, overlay_sign, short_title
 from tui.plot.reading import packed
@@ -202,7 +203,8 @@ class CompareScreen(PagedPage):
     def _take(self, comparison: Comparison) -> None:
         self._comparison = comparison
         self._say_remarks(list(comparison.remarks))
-        self.query_one(CompareTable).show(titles_of(comparison.columns), table_rows(comparison))
+        names = [column.name or column.id for column in comparison.columns]
+        self.query_one(CompareTable).show(names, table_rows(comparison))
         self.query_one(Pairs).show(comparison.verdicts, len(comparison.columns))
         self.refresh_bindings()
         self._arrange()
@@ -247,6 +249,8 @@ class CompareScreen(PagedPage):
             signs = [overlay_sign(at) for at in pair]
             counts = f"right only in {signs[1]}: {verdict.gained:,}, only in {signs[0]}: {verdict.lost:,}"
             lines += [safe(verdict), Content.styled(counts, "$text-muted")]
+        if settings := words_on_settings(comparison, pair):
+            lines.append(safe(settings))
         if self.has_class("-tabs") or self.size.height >= _EXPLAINING:
             lines.append(Content.styled(EXPLAINED, "$text-muted"))
         self.query_one("#pairs-words", Static).update(Content("\n").join(lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
@@ -137,9 +138,12 @@ class NameDialog(Dialog):
 
 
 class HelpDialog(Dialog):
-    """The keys that do something where the user is, the focused widget's first."""
+    """The keys of where the user is, the focused widget's first; the one that leaves does so from here too."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("scroll")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("scroll"),
+        *(replace(row, action="app.quit") for row in bindings("app") if row.id == "quit"),
+    ]
     DEFAULT_CSS = """
     HelpDialog .dialog { width: 84; max-height: 95%; }
     HelpDialog VerticalScroll { height: auto; max-height: 100%; }
@@ -163,19 +167,19 @@ class HelpDialog(Dialog):
 
 
 def help_lines(screen: Screen[Any]) -> Content:
-    """Return a heading for every scope with keys that work now, and a line per action."""
-    keys: dict[str, list[str]] = {}
+    """Return a heading for every scope with keys that work now, and a line per action, dimmed where it is off now."""
+    app, keys = cast("TrialbookApp", screen.app), dict[str, list[str]]()
     for active in usable_bindings(screen).values():
         name = active.binding.id or ""
         if name in BY_ID:
-            keys.setdefault(name, []).append(screen.app.get_key_display(active.binding))
+            keys.setdefault(name, []).append(app.get_key_display(active.binding))
     lines: list[Content] = []
     found = {BY_ID[name].scope for name in keys}
     for scope in sorted((scope for scope in SCOPES if scope in found), key=lambda scope: _distance(scope, screen)):
         if lines:
             lines.append(Content(""))
         lines.append(Content.styled(SCOPES[scope], "bold $primary"))
-        lines += [_help_line(row, keys[row.id]) for row in ACTIONS if row.scope == scope and row.id in keys]
+        lines += [_help_line(row, keys.get(row.id), app) for row in ACTIONS if row.scope == scope]
     return Content("\n").join(lines)
 
 
@@ -188,5 +192,8 @@ def _distance(scope: str, screen: Screen[Any]) -> int:
     return 2 * len(SCOPES) if scope == "app" else len(SCOPES)
 
 
-def _help_line(row: Action, keys: list[str]) -> Content:
+def _help_line(row: Action, keys: list[str] | None, app: TrialbookApp) -> Content:
+    """Return keys, title and name of an action; None: no key of it does anything now."""
+    if keys is None:
+        return Content.styled(f"{app.key_of(row.id):<12}{row.title}  {row.id}", "dim")
     return Content.assemble((f"{'  '.join(keys):<12}", "bold $text-accent"), row.title, (f"  {row.id}", "dim"))

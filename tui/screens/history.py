@@ -134,8 +134,6 @@ class HistoryScreen(Page):
         result = event.worker.result
         if event.state is WorkerState.ERROR:
             self._show_problem(failure(event.worker.error))
-        elif event.state is not WorkerState.SUCCESS:
-            pass
         elif isinstance(result, Known):
             self._known = result
             self._show_detail()
@@ -195,11 +193,7 @@ class HistoryScreen(Page):
         """Offer what the filter's line has no use for only outside of it, and what makes sense now."""
         if action == "filter":
             return not self.filter.has_focus
-        if action == "undo":
-            return bool(self._trashed)
-        if action == "compare":
-            return LEAST <= len(self.trials.chosen) <= MOST
-        return True
+        return action != "undo" or bool(self._trashed)
 
     # order and filter
 
@@ -284,10 +278,15 @@ class HistoryScreen(Page):
         self.app.push_screen(BareFileDialog(self.trialbook.edits.draft.settings.data), answered)
 
     def action_compare(self) -> None:
-        """Compare the marked trials, the oldest first."""
+        """Compare the marked trials, the oldest first, or say how many can be."""
         from tui.screens.compare import CompareScreen  # noqa: PLC0415 - as it is opened seldom
 
-        self.app.push_screen(CompareScreen(sorted(self.trials.chosen)))
+        count, key = len(self.trials.chosen), self.trialbook.key_of("list.choose")
+        if LEAST <= count <= MOST:
+            self.app.push_screen(CompareScreen(sorted(self.trials.chosen)))
+        else:
+            marked = f"{count or 'none'} {'are' if count > 1 else 'is'} marked"
+            self._show_problem(f"{LEAST} to {MOST} trials can be compared, {marked}: {key} marks")
 
     # what is said about a trial
 
@@ -362,7 +361,8 @@ class HistoryScreen(Page):
             if path is not None:
                 self._do(lambda: import_file(home, path))
 
-        self.app.push_screen(FileDialog("Import a trial", "The file, whose name ends in .trialbook", ""), answered)
+        label = "The file, whose name ends in .trialbook"
+        self.app.push_screen(FileDialog("Import a trial", label, "", is_read=True), answered)
 
     def _do(self, work: Callable[[], Done]) -> None:
         carry_out(self.trialbook, work, self._tell_done, self._tell_failed)

@@ -106,11 +106,11 @@ def tab_line(titles: Mapping[str, str], current: str) -> Content:
 
 
 class TooSmall(Static):
-    """One plain line, shown instead of everything else where the terminal is too small."""
+    """One plain line, shown instead of everything else where the terminal is too small; wrapped where it must be."""
 
     SCOPED_CSS = False  # it is about the other widgets of the screen
     DEFAULT_CSS = """
-    TooSmall { display: none; width: 1fr; height: 1; }
+    TooSmall { display: none; width: 1fr; height: auto; }
     .-tiny > *, .-flat > * { display: none !important; }
     .-tiny > TooSmall, .-flat > TooSmall { display: block !important; dock: top; }
     """

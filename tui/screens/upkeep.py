@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -22,7 +24,7 @@ from tui.actions import bindings
 from tui.safe import safe
 from tui.screens.dialogs import Line
 from tui.screens.page import Dialog, Page
-from tui.upkeep import Done, empty, restore
+from tui.upkeep import Done, carry_out, empty, restore
 from tui.widgets.trial_list import Row, TrialList
 from tui.widgets.trial_rows import STARTED, TRIAL_COLUMNS, build_rows
 from tui.words import failure
@@ -141,14 +143,14 @@ class FileDialog(Dialog):
     """Asks for a file's path; answers it, or None."""
 
     DEFAULT_CSS = """
-    FileDialog Label { color: $text-muted; }
+    FileDialog Label { color: $text-muted; width: 1fr; }
     FileDialog Input { background: $boost; }
     """
 
-    def __init__(self, title: str, label: str, path: str) -> None:
-        """Ask, with a path to begin with; the title may be foreign."""
+    def __init__(self, title: str, label: str, path: str, *, is_read: bool = False) -> None:
+        """Ask, with a path to begin with; the title may be foreign. What is read must be a file that can be."""
         super().__init__()
-        self._title, self._label, self._path = title, label, path
+        self._title, self._label, self._path, self._is_read = title, label, path, is_read
 
     def compose_page(self) -> ComposeResult:
         """Compose the box."""
@@ -161,13 +163,27 @@ class FileDialog(Dialog):
     @on(Input.Submitted)
     def _done(self) -> None:
         text = self.query_one("#file-path", Line).text.strip()
-        try:
-            path = Path(text).expanduser()
-        except RuntimeError as error:  # there is no such user
-            self.query_one("#file-problem", Label).update(safe(error, "$text-error"))
+        if not text:
             return
-        if text:
-            self.dismiss(place_for_files() / path)
+        try:
+            path = place_for_files() / Path(text).expanduser()
+            if self._is_read:
+                _check_readable(path)
+        except (RuntimeError, TrialError) as error:  # as there is no such user; what was typed stays, to be mended
+            self.query_one("#file-problem", Label).update(safe(f"✗ {error}", "$text-error"))
+        else:
+            self.dismiss(path)
+
+
+def _check_readable(path: Path) -> None:
+    """Raise a TrialError that says why a file cannot be read, if it cannot."""
+    try:
+        if not path.is_file():
+            raise TrialError(f"cannot read {path}: it is {'no plain file' if path.exists() else 'not there'}")
+    except (OSError, ValueError) as error:  # from names that no file can have
+        raise TrialError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    if not os.access(path, os.R_OK):
+        raise TrialError(f"cannot read {path}: its permissions forbid it")
 
 
 class TrashScreen(Page):
@@ -193,17 +209,23 @@ class TrashScreen(Page):
         self.run_worker(lambda: _trash_rows(home), name="read", thread=True, exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show what a worker has read or done, or why it could not."""
-        if event.state is WorkerState.ERROR and event.worker.name == "read":
+        """Show what was read, or why it could not be."""
+        if event.state is WorkerState.ERROR:
             self._show([], failure(event.worker.error))
-        elif event.state is WorkerState.ERROR:
-            self.notify(printable(failure(event.worker.error)), severity="error", markup=False)
-            self._read()
-        elif event.state is WorkerState.SUCCESS and isinstance(event.worker.result, list):
+        elif isinstance(event.worker.result, list):
             self._show(event.worker.result)
-        elif event.state is WorkerState.SUCCESS and isinstance(event.worker.result, Done):
-            self.notify(printable(event.worker.result.text), markup=False)
-            self._read()
+
+    def _do(self, work: Callable[[], Done]) -> None:
+        """Change the trash in a worker that tells what came of it, also once this screen is closed."""
+        app = cast("TrialbookApp", self.app)
+
+        def told(text: str, **how: Any) -> None:
+            app.notify(printable(text), markup=False, **how)
+            app.lookout.look()
+            if self.is_attached:
+                self._read()
+
+        carry_out(app, work, lambda done: told(done.text), lambda text: told(text, severity="error"))
 
     def _show(self, rows: list[Row], problem: str = "") -> None:
         """Show the trash, or why it cannot be read."""
@@ -222,7 +244,7 @@ class TrashScreen(Page):
         row = trials.row
         if row is not None:
             trials.set_rows([each for each in trials.rows if each is not row])
-            self.run_worker(lambda: restore(home, [row.key]), name="restore", thread=True, exit_on_error=False)
+            self._do(lambda: restore(home, [row.key]))
 
     def action_empty(self) -> None:
         """Remove all that is in the trash for good, once that was asked."""
@@ -230,7 +252,7 @@ class TrashScreen(Page):
 
         def answered(sure: bool | None) -> None:
             if sure:
-                self.run_worker(lambda: empty(home), name="empty", thread=True, exit_on_error=False)
+                self._do(lambda: empty(home))
 
         if count:
             trials, them = (f"{count:,} trials", "them") if count != 1 else ("the trial", "it")

@@ -18,6 +18,7 @@ from textual.strip import Strip
 
 from core.text import printable
 from tui.actions import bindings
+from tui.plot.curves import overlay_sign
 from tui.widgets.cells import fit
 
 _LEAST, _MOST = 7, 18  # cells of a column
@@ -76,7 +77,7 @@ class CompareTable(ScrollView):
         self._cursor = self._first = 0
 
     def show(self, titles: Sequence[str], rows: Sequence[TableRow]) -> None:
-        """Show lines under the titles of the columns; under the same titles the cursor stays on its line."""
+        """Show lines under signs and names of the trials; under the same names the cursor stays on its line."""
         before = self.row.label if self.row is not None and tuple(titles) == self._titles else None
         self._titles, self._rows = tuple(titles), tuple(rows)
         at = next((at for at, row in enumerate(rows) if row.label == before), 0)
@@ -106,7 +107,7 @@ class CompareTable(ScrollView):
         widths = []
         for column, name in enumerate(self._titles):
             values = (cell_len(printable(row.values[column], 80)) for row in self._rows if row.values)
-            title = min(cell_len(printable(name, 80)), _LONGEST_TITLE)
+            title = min(cell_len(_title(column, name, 80).lstrip()), _LONGEST_TITLE)
             widths.append(min(max(title, max(values, default=0), _LEAST), _MOST) + 2)
         return widths
 
@@ -191,7 +192,7 @@ class CompareTable(ScrollView):
             style = self.get_component_rich_style("compare-table--titles")
             before, after = "◂" if shown.start else "", "▸" if shown.stop < len(self._titles) else ""
             text = fit(before, _GUTTER + self._label_width, right=True)
-            text += "".join(" " + fit(self._titles[at], self._widths[at] - 2, right=True) + " " for at in shown)
+            text += "".join(" " + _title(at, self._titles[at], self._widths[at] - 2) + " " for at in shown)
             return Strip([Segment(fit(text, width - 1) + (after or " "), style)], width)
         row = self._rows[at]
         if not row.values:
@@ -213,3 +214,9 @@ class CompareTable(ScrollView):
             text = " " + fit(row.values[column], self._widths[column] - 2, right=True) + (_BEST if is_best else " ")
             segments.append(Segment(text, best if is_best else base))
         return Strip(segments).adjust_cell_length(width, base)
+
+
+def _title(column: int, name: str, width: int) -> str:
+    """Return a trial's sign and name, cut where there is no room; an id by itself, so that its end is what stays."""
+    sign = overlay_sign(column)
+    return fit(f"{sign} {fit(name, width - len(sign) - 1).rstrip()}", width, right=True)

@@ -313,6 +313,8 @@ class TrialList(ScrollView):
         pinned = self.sort_by if self.sort_by != self._usual or self.reverse else None
         ranked = sorted(range(len(self.columns)), key=lambda at: (at != pinned, -self.columns[at].rank))
         left = self.size.width - _GUTTER + _GAP
+        if self.show_vertical_scrollbar:  # which covers the end of the line
+            left -= self.scrollbar_size_vertical
         kept = []
         for at in ranked:
             if self.columns[at].width + _GAP <= left:
@@ -331,8 +333,6 @@ class TrialList(ScrollView):
         """Give cells that no text of a column needs to columns, from left to right, whose texts need more."""
         texts = [at for at in widths if not self.columns[at].right]
         needs = {at: self._needs[at] for at in texts}
-        if self.show_vertical_scrollbar:  # which covers the end of the line
-            needs[texts[-1]] += self.scrollbar_size_vertical + 1
         if self._depths:
             needs[texts[0]] += 2 * max(self._depths.values())
         for at in texts:
