@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from textual.color import Color
 from textual.widgets import Static
 
 from core.comparison import compare, disagreements
@@ -149,6 +150,25 @@ def test_columns_that_have_no_room_are_scrolled_to(home: Path) -> None:
         assert list(table._shown()) == [0, 1, 2]
 
     run(home, steps, (60, 20))
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "textual-light"])
+def test_the_line_under_the_cursor_can_be_read_with_and_without_the_focus(home: Path, theme: str) -> None:
+    async def steps(console: Console) -> None:
+        console.app.theme = theme
+        await open_comparison(console, ids(home))
+        table = console.find(CompareTable)
+        for widget in (console.find(CurvesPlot), table):
+            widget.focus()
+            await console.idle()
+            line = next(line for line in map(table.render_line, range(9)) if line.text.startswith("▸"))
+            for text, style, _ in line:
+                if text.strip():
+                    assert style is not None and style.color is not None and style.bgcolor is not None
+                    front, back = (Color.from_rich_color(color) for color in (style.color, style.bgcolor))
+                    assert abs(front.brightness - back.brightness) > 0.25, text
+
+    run(home, steps)
 
 
 def test_each_pair_has_its_verdict_and_its_images(home: Path, digits: Dataset) -> None:

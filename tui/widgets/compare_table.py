@@ -59,8 +59,10 @@ class CompareTable(ScrollView):
     CompareTable > .compare-table--heading { color: $primary; text-style: bold; }
     CompareTable > .compare-table--label { color: $text-muted; }
     CompareTable > .compare-table--best { color: $text-success; text-style: bold; }
-    CompareTable > .compare-table--cursor { background: $boost; }
-    CompareTable:focus > .compare-table--cursor { background: $block-cursor-blurred-background; text-style: bold; }
+    CompareTable > .compare-table--cursor { background: $panel; color: $foreground; }
+    CompareTable:focus > .compare-table--cursor {
+        background: $block-cursor-blurred-background; color: $block-cursor-foreground; text-style: bold;
+    }
     CompareTable:nocolor:focus > .compare-table--cursor { text-style: bold reverse; }
     """
 
