@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from core.cli.main import run
 from core.data.dataset import Dataset
 from core.errors import DivergedError, TrialError
 from core.events import Event, Finished, NotSaved
@@ -160,3 +161,23 @@ def test_the_console_saves_elsewhere_what_a_failed_training_leaves(
     assert f"the whole trial is saved in {trial.directory} instead" in now.not_saved
     assert len(trial.history()[0]) == 2
     assert json.loads((trial.directory / SUMMARY).read_text())["status"] == "failed"
+
+
+@pytest.mark.usefixtures("full")
+def test_a_rescued_trial_that_goes_on_is_told_by_its_directory(
+    trialbook: Call, home: Path, rescued: Callable[[], list[Trial]]
+) -> None:
+    trialbook("train", "--hidden", "8", "--epochs", 1)
+    (trial,) = rescued()
+    assert Trial(home / "saved_models" / trial.id).directory.is_dir(), "a torn copy has the same id"
+    ran = trialbook("resume", trial.directory, "--epochs", 2)
+    assert f"`trialbook evaluate {trial.directory}` tells more" in ran.out
+
+
+def test_a_trial_of_another_home_is_told_by_its_directory(trialbook: Call, tmp_path: Path) -> None:
+    for _ in range(2):
+        run(["--home", str(tmp_path / "other"), "train", "--hidden", "8", "--epochs", "1"])
+    trial = list_trials(tmp_path / "other")[-1].trial
+    ran = trialbook("resume", trial.directory, "--epochs", 2)
+    assert f"`trialbook evaluate {trial.directory}` tells more" in ran.out
+    assert "`trialbook show" not in ran.out or f"`trialbook show {trial.directory}`" in ran.out

@@ -80,7 +80,7 @@ def replay(  # noqa: PLR0913 - one argument per option
     control = Control()
     events = replay_presets(presets, images, home=home, changes=changes, control=control)
     with signals(control) as received, closing(events):
-        _report(events, images, as_json=as_json, quiet=markdown)
+        _report(events, images, home, as_json=as_json, quiet=markdown)
     rows = replayed(list_trials(home), presets, source=settings[0].data.source, epochs=epochs)
     if as_json:
         print_json(event="table", rows=[row.values() for row in rows])
@@ -96,7 +96,9 @@ def _named(names: Sequence[str]) -> list[Preset]:
     return [preset(name) for name in dict.fromkeys(names)]
 
 
-def _report(events: Generator[ReplayEvent, None, None], images: Dataset, *, as_json: bool, quiet: bool) -> None:
+def _report(
+    events: Generator[ReplayEvent, None, None], images: Dataset, home: Path, *, as_json: bool, quiet: bool
+) -> None:
     from core.replay import ReplayStep  # noqa: PLC0415 - torch
 
     to, failure = err if quiet else out, ""
@@ -120,7 +122,7 @@ def _report(events: Generator[ReplayEvent, None, None], images: Dataset, *, as_j
         else:
             changes = tuple(differences(event.preset.settings, event.settings))
             chosen = Chosen(event.settings, event.preset.name, changes)
-            for ended in report(training, chosen, images.shape, to=to):
+            for ended in report(training, chosen, images.shape, home, concludes=False, to=to):
                 if ended.outcome.status == "failed":
                     failure = f"{event.preset.name} failed: {ended.outcome.reason}"
             say("", to=to)

@@ -25,6 +25,7 @@ from core.size import size_of
 from core.text import counted, one_line_json
 from core.trials import repeats, selection
 from core.trials.conclusion import conclusion_of
+from core.trials.store import told_name
 from core.trials.trial import Trial
 
 _HEADING = (
@@ -107,8 +108,8 @@ def _ending(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def report(
-    events: Iterator[Event], chosen: Chosen, shape: DataShape, home: Path | None = None, to: Console = out
+def report(  # noqa: PLR0913 - what is told, of what, and where
+    events: Iterator[Event], chosen: Chosen, shape: DataShape, home: Path, *, concludes: bool = True, to: Console = out
 ) -> list[Finished]:
     """Tell people of one training or a series: what begins, a line per epoch below a bar, and the result.
 
@@ -116,7 +117,8 @@ def report(
         events: What `core.session.train` or `core.series.train_series` yields.
         chosen: What is trained.
         shape: That of its data.
-        home: Where the trials are whose results let one say more at the end; None: nothing more is said.
+        home: The home of the command, in which those that are named at the end will look for the trial.
+        concludes: Whether to tell at the end what the other trials of the trial's home let one say.
         to: Where the lines go; the bar goes there too if it is a terminal, else to stderr.
 
     Returns:
@@ -164,7 +166,7 @@ def report(
                 if together > 1:
                     say("", to=to)
                     say(f"{event.trial.id}, seed {seeds[event.trial.id]}", to=to)
-                _conclude(event, trial, shape.test_images, home, to)
+                _conclude(event, trial, shape.test_images, home, to, concludes=concludes)
                 finished.append(event)
     if lost:
         raise lost[0]
@@ -219,15 +221,18 @@ def _row(epoch: Epoch, is_best: bool) -> str:
     )
 
 
-def _conclude(event: Finished, trial: Trial, images: int, home: Path | None, to: Console) -> None:
+def _conclude(  # noqa: PLR0913 - what is told, of what, and where
+    event: Finished, trial: Trial, images: int, home: Path, to: Console, *, concludes: bool
+) -> None:
     """Print how a training ended, and what can be said of its result.
 
     Args:
         event: How it ended; why it failed is left to the caller, who gets or raises an error then.
         trial: Where it is saved.
         images: Images of the test set.
-        home: Where the trials are whose results let one say more; None: nothing more is said.
+        home: The home of the command.
         to: Where it is printed.
+        concludes: Whether to tell what the other trials of the trial's home let one say.
     """
     last, best = event.outcome.last, event.outcome.best
     has_failed = event.outcome.status == "failed"
@@ -245,14 +250,13 @@ def _conclude(event: Finished, trial: Trial, images: int, home: Path | None, to:
     if event.verdict is not None:
         say(f"since the parent {event.verdict}", to=to)
     try:
-        if home is not None:
+        if concludes:
             print_conclusion(home, event, to)
         for found in diagnose_trial(trial)[:1]:
             tell(str(found), to=to)
     except TrialbookError as error:  # other trials' files must not spoil the end of this one
         remark(str(error))
-    name = trial.id if trial == event.trial else trial.directory
-    say(f"saved in {trial.directory}; `trialbook evaluate {name}` tells more", to=to)
+    say(f"saved in {trial.directory}; `trialbook evaluate {told_name(home, trial)}` tells more", to=to)
     say(f"Accuracy on test set : {100 * last.test_accuracy:.4f}%", style="bold", to=to)
 
 
@@ -281,14 +285,20 @@ def _saved(event: Finished, lost: list[TrialError]) -> Trial:
 
 
 def print_conclusion(home: Path, event: Finished, to: Console = out) -> None:
-    """Print what explains the verdict, and what the other trials of the home let one say of a trial."""
+    """Print what explains the verdict, and what the other trials of its home let one say of a trial.
+
+    Args:
+        home: The home of the command.
+        event: How the trial's training ended.
+        to: Where it is printed.
+    """
     if event.verdict is not None:
         tell(verdict.EXPLAINED, style="dim", to=to)
-    lines = conclusion_lines(home, event.trial)
+    lines = conclusion_lines(event.trial.directory.parent.parent, event.trial)
     for line in lines:
         tell(line, to=to)
     if lines:
-        tell(f"`trialbook show {event.trial.id}` explains these figures", style="dim", to=to)
+        tell(f"`trialbook show {told_name(home, event.trial)}` explains these figures", style="dim", to=to)
 
 
 def conclusion_lines(home: Path, trial: Trial, *, explained: bool = False) -> list[str]:

@@ -61,7 +61,7 @@ def resume(home: Path, text: str, *, epochs: int | None, as_json: bool, wait: bo
         if as_json:
             report_json(events)
         else:
-            report(events, chosen, data.shape, trial.directory.parent.parent)
+            report(events, chosen, data.shape, home)
     return 128 + received[0] if received else 0
 
 

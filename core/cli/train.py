@@ -70,7 +70,7 @@ def train(  # noqa: PLR0913 - one argument per option
         origin, best = find_trial(home, options["trial"]), branch == "best"
         events = branch_off(origin, data, chosen.settings, best=best, home=home, name=name, note=note, control=control)
     with signals(control) as received, closing(events):
-        finished = report_json(events) if as_json else report(events, chosen, data.shape, home if seeds == 1 else None)
+        finished = report_json(events) if as_json else report(events, chosen, data.shape, home, concludes=seeds == 1)
         if seeds > 1 and finished:
             try:
                 _sum_up(home, finished, as_json)

@@ -183,6 +183,12 @@ def find_trial(home: Path, text: str) -> Trial:
     raise TrialError(f"there is no trial {shown} in {home / DIRECTORY}; `trialbook trials` lists them")
 
 
+def told_name(home: Path, trial: Trial) -> str:
+    """Return what commands with the same home find a trial by: its id, or its directory where that is elsewhere."""
+    is_here = os.path.realpath(home / DIRECTORY / trial.id) == os.path.realpath(trial.directory)
+    return trial.id if is_here else str(trial.directory)
+
+
 def meant_by(trials: Sequence[Trial], text: str) -> Trial | None:
     """Return the one of some trials that a name, or an id's beginning or end, means; None where it means none.
 
