@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from core.cli.main import run
 from core.data.dataset import Dataset
 from core.errors import DivergedError, TrialError
 from core.events import Event, Finished, NotSaved
@@ -172,12 +171,3 @@ def test_a_rescued_trial_that_goes_on_is_told_by_its_directory(
     assert Trial(home / "saved_models" / trial.id).directory.is_dir(), "a torn copy has the same id"
     ran = trialbook("resume", trial.directory, "--epochs", 2)
     assert f"`trialbook evaluate {trial.directory}` tells more" in ran.out
-
-
-def test_a_trial_of_another_home_is_told_by_its_directory(trialbook: Call, tmp_path: Path) -> None:
-    for _ in range(2):
-        run(["--home", str(tmp_path / "other"), "train", "--hidden", "8", "--epochs", "1"])
-    trial = list_trials(tmp_path / "other")[-1].trial
-    ran = trialbook("resume", trial.directory, "--epochs", 2)
-    assert f"`trialbook evaluate {trial.directory}` tells more" in ran.out
-    assert "`trialbook show" not in ran.out or f"`trialbook show {trial.directory}`" in ran.out

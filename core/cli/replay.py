@@ -19,7 +19,7 @@ from core.events import Event, Finished
 from core.presets import Preset, all_presets, preset
 from core.replay_table import EXPLAINED, Replayed, replayed
 from core.report.markdown import escaped
-from core.settings import change_settings, differences
+from core.settings import change_settings
 from core.text import one_line_json, printable
 from core.trials.store import list_trials
 from core.verdict import EXPLAINED as EXPLAINED_PAIRED
@@ -120,8 +120,7 @@ def _report(
         if as_json:
             report_json(training)
         else:
-            changes = tuple(differences(event.preset.settings, event.settings))
-            chosen = Chosen(event.settings, event.preset.name, changes)
+            chosen = Chosen(event.settings, event.preset.name, event.preset.settings)
             for ended in report(training, chosen, images.shape, home, concludes=False, to=to):
                 if ended.outcome.status == "failed":
                     failure = f"{event.preset.name} failed: {ended.outcome.reason}"

@@ -15,7 +15,7 @@ from core.cli.signals import signals
 from core.control import Control
 from core.errors import TrialError
 from core.process import is_alive
-from core.settings import change_settings, differences
+from core.settings import change_settings
 from core.trials.lease import BEAT, Request, ask
 from core.trials.lock import last_beat
 from core.trials.store import find_trial, listed_trial
@@ -57,7 +57,7 @@ def resume(home: Path, text: str, *, epochs: int | None, as_json: bool, wait: bo
     control = Control()
     events = resume_trial(trial, data, epochs=epochs, control=control)
     with signals(control) as received, closing(events):
-        chosen = Chosen(wanted, None, tuple(differences(settings, wanted)))
+        chosen = Chosen(wanted, None, settings)
         if as_json:
             report_json(events)
         else:

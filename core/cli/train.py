@@ -63,9 +63,8 @@ def train(  # noqa: PLR0913 - one argument per option
         remark(text)
     control = Control()
     if branch is None:
-        events = train_series(
-            chosen.settings, data, seeds, home=home, name=name, note=note, parent=chosen.parent, control=control
-        )
+        kept: dict[str, Any] = {"name": name, "note": note, "parent": chosen.parent, "begin": chosen.begin}
+        events = train_series(chosen.settings, data, seeds, home=home, control=control, **kept)
     else:
         origin, best = find_trial(home, options["trial"]), branch == "best"
         events = branch_off(origin, data, chosen.settings, best=best, home=home, name=name, note=note, control=control)
