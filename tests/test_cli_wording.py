@@ -129,3 +129,23 @@ def in_terminal(*arguments: str) -> str:
                 break
     os.close(ours)
     return b"".join(parts).decode()
+
+
+def test_a_training_with_a_validation_split_shows_what_decides(trialbook: Trialbook, home: Path) -> None:
+    ran = trialbook("train", "--hidden", "16-8", "--epochs", "6", "--set", "data.validation_split=0.15")
+    assert "images   1,221 for training, 216 kept aside for validation, 360 for testing" in ran.lines
+    epochs, _ = find_trial(home, "last").history()
+    at = next(number for number, line in enumerate(ran.lines) if line.startswith("epoch"))
+    assert ran.lines[at].split("  ")[2:4] == ["test cost", "val. cost"]
+    for epoch, line in zip(epochs, ran.lines[at + 1 :], strict=False):
+        assert line.split()[:4] == [
+            str(epoch.epoch),
+            *(f"{x:.4f}" for x in (epoch.train_cost, epoch.test_cost, epoch.best_cost)),
+        ]
+        assert len(line) < 80
+    best = min(epochs, key=lambda epoch: epoch.best_cost)
+    assert any(
+        line.startswith(f"best epoch {best.epoch} by validation cost ({best.best_cost:.4f}): test cost")
+        for line in ran.lines
+    )
+    assert not any("validation" in line or "val." in line for line in trialbook("train", *QUICK).lines)

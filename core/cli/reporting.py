@@ -28,9 +28,8 @@ from core.trials.conclusion import conclusion_of
 from core.trials.store import told_name
 from core.trials.trial import Trial
 
-_HEADING = (
-    f"{'epoch':>7}  {'train cost':>10}  {'test cost':>10}  {'train acc.':>10}  {'test acc.':>10}  {'images/s':>9}"
-)
+_VALIDATION = "val. cost"
+_HEADINGS = ("epoch", "train cost", "test cost", _VALIDATION, "train acc.", "test acc.", " images/s")
 _SEED_HEADING = f"{'seed':>10}"
 
 
@@ -145,7 +144,8 @@ def report(  # noqa: PLR0913 - what is told, of what, and where
                 if len(running) < event.together:
                     continue
                 say("", to=to)
-                say(_SEED_HEADING + _HEADING if event.together > 1 else _HEADING, to=to, style="bold")
+                heading = _line(_HEADINGS, has_validation=event.best_by == "validation cost")
+                say(_SEED_HEADING + heading if event.together > 1 else heading, to=to, style="bold")
                 progress = stack.enter_context(bar(to if on_terminal else err, *columns))
                 task = progress.add_task("epoch 1", total=event.epochs * event.steps)
                 steps, together = event.steps, event.together
@@ -195,7 +195,7 @@ def _introduce(event: Started, chosen: Chosen, shape: DataShape, seeds: Sequence
     for name, text in (
         ("trial", event.trial.id + (f", from {parent}" if parent else "")),
         ("data", f"{settings.data.source}{built_in}, {shape.image}, {shape.classes} classes"),
-        ("images", f"{shape.train_images:,} for training, {shape.test_images:,} for testing"),
+        ("images", _images(event, shape)),
         (
             "network",
             f"{widths_text(settings)}: {size.parameters:,} parameters, {size.flops / 1e6:,.1f} MFLOPs per image",
@@ -214,11 +214,28 @@ def _introduce(event: Started, chosen: Chosen, shape: DataShape, seeds: Sequence
         say(f"{'together':<9}{event.together} seeds in the same steps; {event.trial.id} has seed {seeds[0]}", to=to)
 
 
+def _images(event: Started, shape: DataShape) -> str:
+    aside = shape.train_images - event.images
+    kept = f"{aside:,} kept aside for validation, " if aside else ""
+    return f"{event.images:,} for training, {kept}{shape.test_images:,} for testing"
+
+
 def _row(epoch: Epoch, is_best: bool) -> str:
-    return (
-        f"{epoch.epoch:>7}  {epoch.train_cost:>10.4f}  {epoch.test_cost:>10.4f}  {percent(epoch.train_accuracy):>10}  "
-        f"{percent(epoch.test_accuracy):>10}  {epoch.images_per_second:>9,.0f}" + ("  best" if is_best else "")
+    validation = epoch.validation_cost
+    costs = (epoch.train_cost, epoch.test_cost, 0.0 if validation is None else validation)
+    texts = (
+        str(epoch.epoch),
+        *(f"{cost:.4f}" for cost in costs),
+        *map(percent, (epoch.train_accuracy, epoch.test_accuracy)),
+        f"{epoch.images_per_second:,.0f}",
     )
+    return _line(texts, has_validation=validation is not None) + ("  best" if is_best else "")
+
+
+def _line(texts: Sequence[str], *, has_validation: bool) -> str:
+    """Return a line of the table of epochs; with the validation cost it just fits into 80 columns."""
+    cells = zip(_HEADINGS, texts, strict=True)
+    return "  ".join(f"{text:>{len(name)}}" for name, text in cells if has_validation or name != _VALIDATION)
 
 
 def _conclude(  # noqa: PLR0913 - what is told, of what, and where
@@ -242,7 +259,8 @@ def _conclude(  # noqa: PLR0913 - what is told, of what, and where
         say(f"no epoch is complete; the settings are kept in {trial.directory}", to=to)
         return
     low, high = accuracy_interval(round(last.test_accuracy * images), images)
-    say(f"best epoch {best.epoch}: test cost {best.test_cost:.4f}, {percent(best.test_accuracy)}", to=to)
+    by = "" if best.validation_cost is None else f" by validation cost ({best.validation_cost:.4f})"
+    say(f"best epoch {best.epoch}{by}: test cost {best.test_cost:.4f}, {percent(best.test_accuracy)}", to=to)
     if has_failed:
         say(f"the epochs until {last.epoch} are kept in {trial.directory}", to=to)
         return
