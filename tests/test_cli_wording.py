@@ -149,3 +149,12 @@ def test_a_training_with_a_validation_split_shows_what_decides(trialbook: Trialb
         for line in ran.lines
     )
     assert not any("validation" in line or "val." in line for line in trialbook("train", *QUICK).lines)
+
+
+def test_a_name_that_seeds_were_added_to_is_understood(trialbook: Trialbook, home: Path) -> None:
+    trialbook("train", *QUICK, "--seeds", "4", "--name", "base")
+    ran = trialbook("train", "--from", "base")
+    meant = 'did you mean "base seed 0" or "base seed 1" or "base seed 2"?'
+    assert ran.err == f"trialbook: there is no trial base in {home / 'saved_models'}; {meant}\n"
+    assert trialbook("show", "other").err.endswith("; `trialbook trials` lists them\n")
+    assert '"NAME seed 0"' in " ".join(trialbook("train", "--help").out.split())

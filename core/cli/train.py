@@ -32,7 +32,8 @@ MAX_SEEDS = 1_000
     type=click.IntRange(1, MAX_SEEDS),
     default=1,
     metavar="K",
-    help="Train K trials that differ in their seed alone: on a GPU at once, else one after the other.",
+    help="Train K trials that differ in their seed alone, on a GPU at once, else one after the other; with --name NAME "
+    'they are called "NAME seed 0", "NAME seed 1" and so on.',
 )
 @click.option(
     "--branch",
