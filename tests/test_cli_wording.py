@@ -158,3 +158,12 @@ def test_a_name_that_seeds_were_added_to_is_understood(trialbook: Trialbook, hom
     assert ran.err == f"trialbook: there is no trial base in {home / 'saved_models'}; {meant}\n"
     assert trialbook("show", "other").err.endswith("; `trialbook trials` lists them\n")
     assert '"NAME seed 0"' in " ".join(trialbook("train", "--help").out.split())
+
+
+def test_a_check_that_would_have_to_download_says_what_does(
+    trialbook: Trialbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.data.dataset.load_data", lambda *_: pytest.fail("it was loaded"))
+    ran = trialbook("check", "--preset", "trial-25")
+    told = "cifar10 is not on this machine; `trialbook data download cifar10` gets it (170.5 MB)"
+    assert (ran.status, ran.err) == (1, f"trialbook: {told}\n")
