@@ -167,3 +167,17 @@ def test_a_check_that_would_have_to_download_says_what_does(
     ran = trialbook("check", "--preset", "trial-25")
     told = "cifar10 is not on this machine; `trialbook data download cifar10` gets it (170.5 MB)"
     assert (ran.status, ran.err) == (1, f"trialbook: {told}\n")
+
+
+def test_a_trial_whose_images_were_moved_says_what_to_do(trialbook: Trialbook, folder: Path) -> None:
+    trialbook("train", "--data", folder, *QUICK)
+    moved = folder.rename(folder.with_name("moved"))
+    gone = f"trialbook: the trial was trained on {folder}, which is no folder any more; "
+    ran = trialbook("evaluate", "last")
+    assert (ran.status, ran.err) == (1, gone + "--data DIR names where the images are now\n")
+    assert trialbook("evaluate", "last", "--data", moved).status == 0
+    resumed = ("resume", "last", "--epochs", 2)
+    ran = trialbook(*resumed)
+    assert (ran.status, ran.err) == (1, gone + "put the images back there, or a symbolic link to where they are\n")
+    folder.symlink_to(moved)
+    assert trialbook(*resumed).status == 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from core.cli.output import cell, loading_progress, percent, print_matrix, print_table, remark, say, table
-from core.data.catalog import absolute_source
+from core.data.catalog import absolute_source, refuse_moved
 from core.settings import Settings, change_settings
 from core.text import one_line_json
 from core.trials.store import find_trial
@@ -67,6 +67,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument per option
         )
     source = None if source is None else absolute_source(source)
     wanted, remarks = saved_model.data_settings_for(saved, asked.data, source)
+    if source is None:
+        refuse_moved(wanted.source, "--data DIR names where the images are now")
     with loading_progress() as on_progress:
         data = load_data(wanted, on_progress)
     for text in (*remarks, *data.remarks, *saved_model.data_remarks(saved, data), *_bare_remarks(saved, asked)):

@@ -13,6 +13,7 @@ from core.cli.output import loading_progress, remark, say
 from core.cli.reporting import report, report_json
 from core.cli.signals import signals
 from core.control import Control
+from core.data.catalog import refuse_moved
 from core.errors import TrialError
 from core.process import is_alive
 from core.settings import change_settings
@@ -52,6 +53,7 @@ def resume(home: Path, text: str, *, epochs: int | None, as_json: bool, wait: bo
     from core.continuation import resume as resume_trial  # noqa: PLC0415
     from core.data.dataset import load_data  # noqa: PLC0415 - torch; a wrong trial is told without waiting for it
 
+    refuse_moved(settings.data.source, "put the images back there, or a symbolic link to where they are")
     with loading_progress() as on_progress:
         data = load_data(settings.data, on_progress)
     control = Control()
