@@ -155,7 +155,7 @@ def started(trainer: Trainer, writer: TrialWriter, remarks: Sequence[str] = (), 
 def outcome_after(error: BaseException, trainer: Trainer) -> Outcome:
     """Return how a training stands that an error has ended."""
     if isinstance(error, GeneratorExit):
-        return trainer.outcome("stopped", "nobody was listening any more")
+        return trainer.outcome("stopped", "its output was closed")
     if isinstance(error, KeyboardInterrupt):
         return trainer.outcome("stopped", "interrupted")
     if isinstance(error, TrialbookError):

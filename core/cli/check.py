@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from core.cli.options import chosen_settings, trial_options
-from core.cli.output import loading_progress, remark, say
+from core.cli.output import loading_progress, remark, tell
 from core.data.catalog import KNOWN_SETS
 from core.data.preview import data_state
 from core.errors import DataError
@@ -42,7 +42,8 @@ def check(home: Path, /, *, as_json: bool, **options: Any) -> int:
     else:
         for finding in findings:
             word, color = _MARKS[finding.severity]
-            say(f"{word:<8} {finding.subject:<11} {finding.text}", style=color if finding.severity != "ok" else "")
+            style = color if finding.severity != "ok" else ""
+            tell(finding.text, name=f"{word:<8} {finding.subject:<11} ", style=style)
     return int(any(finding.severity == "problem" for finding in findings))
 
 

@@ -53,13 +53,14 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument per option
     TRIAL is an id or its beginning or end, a name, a trial's directory, or "last". FILE.pt may be any state_dict of
     such a network, such as the reference's own code writes; it needs --data.
     """
+    is_file = what.endswith((".pt", ".pth")) or os.path.isfile(what)
+    if is_file and best:
+        raise click.UsageError("--best is for a trial: a file has the weights of one epoch only")
     asked = _asked_settings(assignments, skip_broken, device)
     from core import evaluation, saved_model  # noqa: PLC0415 - torch; wrong usage is told without waiting for it
     from core.data.dataset import load_data  # noqa: PLC0415
 
-    path = (
-        Path(what) if what.endswith((".pt", ".pth")) or os.path.isfile(what) else find_trial(home, what).weights(best)
-    )
+    path = Path(what) if is_file else find_trial(home, what).weights(best)
     saved = saved_model.open_model(path)
     if saved.trial is not None and asked.data.normalization != "none":
         raise click.UsageError(

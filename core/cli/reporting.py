@@ -30,7 +30,7 @@ from core.trials.trial import Trial
 
 _VALIDATION = "val. cost"
 _HEADINGS = ("epoch", "train cost", "test cost", _VALIDATION, "train acc.", "test acc.", " images/s")
-_SEED_HEADING = f"{'seed':>10}"
+_SEED_HEADING = f"{'seed':>10}  "
 
 
 def report_json(events: Iterator[Event]) -> list[Finished]:
@@ -154,7 +154,7 @@ def report(  # noqa: PLR0913 - what is told, of what, and where
                 progress.update(task, completed=done, description=f"epoch {event.epoch}, cost {event.cost:.4f}")
             elif isinstance(event, EpochFinished):
                 progress.update(task, completed=event.result.epoch * steps)
-                seed = f"{seeds[event.trial]:>{len(_SEED_HEADING)}}" if together > 1 else ""
+                seed = f"{seeds[event.trial]:>10}  " if together > 1 else ""
                 say(seed + _row(event.result, event.is_best), to=to)
             elif isinstance(event, NotSaved):
                 remark(f"{event.reason}; the training goes on in memory")
