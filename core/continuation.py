@@ -22,6 +22,7 @@ from core.machine import describe_run, run_differences
 from core.session import session
 from core.settings import Settings, change_settings, differences, write_settings
 from core.size import size_of
+from core.text import counted
 from core.trainer import Trainer
 from core.trials.beginning import First
 from core.trials.lease import REQUEST, Lease
@@ -185,11 +186,11 @@ def _with_epochs(trial: Trial, stored: Stored, epochs: int | None) -> Settings:
         if listed.status == "finished" and listed.summary.get("epochs") == planned:
             _refuse_early_stopped(trial, stored)
             raise TrialError(
-                f"{trial.id} is finished with {done} epochs; --epochs {done + planned} would add {planned}"
+                f"{trial.id} is finished with {counted(done, 'epoch')}; --epochs {done + planned} would add {planned}"
             )
         return stored.settings
     if epochs <= done:
-        raise TrialError(f"{trial.id} has {done} epochs already; --epochs must be more")
+        raise TrialError(f"{trial.id} has {counted(done, 'epoch')} already; --epochs must be more")
     _refuse_early_stopped(trial, stored)
     return change_settings(stored.settings, {"training.epochs": epochs})
 

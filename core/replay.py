@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.continuation import resume
 from core.control import Control
@@ -95,7 +96,7 @@ def _trained(  # noqa: PLR0913, PLR0917 - what `train` is told
     if begun is not None:
         events = resume(begun, data, control=control)
     else:
-        said = {"name": preset.name, "note": preset.about, "parent": preset.name}
+        said: dict[str, Any] = {"name": preset.name, "note": preset.about, "parent": preset.name}
         events = train(settings, data, home=home, tags=(TAG,), control=control, **said)
     # a cost that is not finite is a result like any other, and the rest of the history is worth having
     with contextlib.closing(events), contextlib.suppress(DivergedError):

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.data.catalog import KNOWN_SETS
+from core.errors import TrialbookError
 from core.presets import Preset
 from core.trials.store import Listed
 from core.trials.summary import shortened
@@ -17,8 +19,15 @@ from core.verdict import ALPHA, Verdict, p_text, trial_verdict
 TAG = "replay"
 """The tag of every replayed trial."""
 
-REPORTED_IMAGES = 10_000
-"""Images of CIFAR-10's test set, on which the reference reports its accuracies."""
+REPORTED_ON = KNOWN_SETS["cifar10"]
+"""The data on which the reference reports its accuracies."""
+
+REPORTED_IMAGES = REPORTED_ON.test_images
+
+NOT_COMPARABLE = (
+    f"These are not CIFAR-10's {REPORTED_ON.classes} classes, {REPORTED_ON.train_images:,} training and "
+    f"{REPORTED_IMAGES:,} test images: what is reached on them is not compared with the accuracies reported on those."
+)
 
 EXPLAINED = (
     "Reported against reproduced: the chi-squared test of two proportions, without continuity correction; p is the "
@@ -104,7 +113,9 @@ class Replayed:
         accuracy: Test accuracy of the last epoch, or None before the first.
         best_epoch: The best epoch, or None.
         best_accuracy: Its test accuracy.
-        verdict: The accuracy against the reported one; None where nothing is reported, or nothing reached.
+        is_comparable: Whether the data has as many classes and images as that on which accuracies are reported.
+        verdict: The accuracy against the reported one; None where nothing is reported, nothing reached, or the data is
+            not comparable.
         against_before: The last epoch against that of the replay of the trial it was changed from, paired.
     """
 
@@ -117,6 +128,7 @@ class Replayed:
     accuracy: float | None = None
     best_epoch: int | None = None
     best_accuracy: float | None = None
+    is_comparable: bool = True
     verdict: ReportedVerdict | None = None
     against_before: Verdict | None = None
 
@@ -195,8 +207,10 @@ def _row(preset: Preset, chosen: dict[str, Listed]) -> Replayed:
     if each is None:
         return Replayed(preset)
     accuracy, best = _accuracy(each, "last"), _accuracy(each, "best")
-    images, asked = each.summary.get("test_images"), each.summary.get("epochs")
-    comparable = accuracy is not None and preset.reported_accuracy is not None and isinstance(images, int) and images
+    asked, comparable = each.summary.get("epochs"), _has_comparable_data(each.trial)
+    verdict: ReportedVerdict | None = None
+    if comparable and accuracy is not None and preset.reported_accuracy is not None:
+        verdict = reported_verdict(preset.reported_accuracy, accuracy, REPORTED_ON.test_images)
     before = chosen.get(preset.after or "")
     return Replayed(
         preset,
@@ -208,9 +222,24 @@ def _row(preset: Preset, chosen: dict[str, Listed]) -> Replayed:
         accuracy,
         _epoch(each, "best") or None,
         best,
-        reported_verdict(preset.reported_accuracy, accuracy, images) if comparable else None,  # type: ignore[arg-type]
+        comparable,
+        verdict,
         trial_verdict(before.trial, each.trial) if before and accuracy is not None else None,
     )
+
+
+def is_comparable(classes: int, train_images: int, test_images: int) -> bool:
+    """Return whether data has as many classes and images as that on which the reference reports its accuracies."""
+    wanted = (REPORTED_ON.classes, REPORTED_ON.train_images, REPORTED_ON.test_images)
+    return (classes, train_images, test_images) == wanted
+
+
+def _has_comparable_data(trial: Trial) -> bool:
+    try:
+        data = trial.ran_on()["data"]
+        return is_comparable(len(data["classes"]), data["train_images"], data["test_images"])
+    except (TrialbookError, LookupError, TypeError):  # whatever somebody wrote there
+        return False
 
 
 def _epoch(each: Listed, which: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from core.control import Control
 from core.data.catalog import DataShape
@@ -31,6 +32,7 @@ def train_series(  # noqa: PLR0913 - as `train`
     note: str = "",
     tags: Sequence[str] = (),
     parent: str | None = None,
+    begin: Settings | None = None,
     control: Control | None = None,
     together: bool | None = None,
 ) -> Generator[Event, None, None]:
@@ -50,6 +52,7 @@ def train_series(  # noqa: PLR0913 - as `train`
         note: What is intended.
         tags: Words to find the trials by.
         parent: The preset or the trial that the settings were derived from.
+        begin: The parent's settings; None: those found in the home, which need not hold the parent.
         control: Lets others pause and stop the series.
         together: Whether to train in the same steps as many trials as the device's memory has room for, up to
             `MOST_TOGETHER`, instead of one after the other; None: on a GPU.
@@ -70,9 +73,12 @@ def train_series(  # noqa: PLR0913 - as `train`
         own, about = each[start], abouts[start]
         if len(each[group]) > 1:
             numbers = [one.training.seed for one in each[group]]
-            events = train_together(settings, data, numbers, abouts[group], home=home, parent=parent, control=control)
+            events = train_together(
+                settings, data, numbers, abouts[group], home=home, parent=parent, begin=begin, control=control
+            )
         else:
-            events = train(own, data, home=home, name=about.name, note=note, tags=tags, parent=parent, control=control)
+            said: dict[str, Any] = {"name": about.name, "note": note, "tags": tags, "parent": parent, "begin": begin}
+            events = train(own, data, home=home, control=control, **said)
         is_whole = yield from _passed_on(events)
         # a request in the last epoch stops no training any more, but still the series
         if not is_whole or control.stopping or control.finishing:

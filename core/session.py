@@ -34,6 +34,7 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
     note: str = "",
     tags: Sequence[str] = (),
     parent: str | None = None,
+    begin: Settings | None = None,
     control: Control | None = None,
 ) -> Generator[Event, None, None]:
     """Train a trial and save it under `home/saved_models`, yielding an event for all that happens.
@@ -51,6 +52,7 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
         note: What is intended by it.
         tags: Words to find it by.
         parent: The preset or the trial that the settings were derived from.
+        begin: The parent's settings; None: those found in the home, which need not hold the parent.
         control: Lets others pause and stop the training.
 
     Raises:
@@ -62,12 +64,19 @@ def train(  # noqa: PLR0913 - what is known of a trial, and who controls it
     """
     control, about = control or Control(), new_about(name, note, tags)
     trainer = Trainer(settings, data)
-    writer = new_trial(trainer, data, about, control, home=Path(home), parent=parent)
+    writer = new_trial(trainer, data, about, control, home=Path(home), parent=parent, begin=begin)
     yield from session(trainer, writer, control, parent=parent)
 
 
 def new_trial(  # noqa: PLR0913 - what is known of a trial, and who controls it
-    trainer: Trainer, data: Dataset, about: About, control: Control, *, home: Path, parent: str | None
+    trainer: Trainer,
+    data: Dataset,
+    about: About,
+    control: Control,
+    *,
+    home: Path,
+    parent: str | None,
+    begin: Settings | None,
 ) -> TrialWriter:
     """Make the directory of a trial whose training begins anew, so that lists show it.
 
@@ -78,6 +87,7 @@ def new_trial(  # noqa: PLR0913 - what is known of a trial, and who controls it
         control: What others' requests to the training are passed on to.
         home: The directory with `saved_models/` in it.
         parent: The preset or the trial that the settings were derived from.
+        begin: The parent's settings; None: those found in the home, which need not hold the parent.
 
     Raises:
         TrialError: It cannot be written; nothing is left of it.
@@ -89,7 +99,7 @@ def new_trial(  # noqa: PLR0913 - what is known of a trial, and who controls it
         First(trainer.settings, ran_on, about, labels),
         control,
         parent=parent,
-        changes=changes_since_parent(home, parent, trainer.settings),
+        changes=changes_since_parent(home, parent, trainer.settings, begin),
         parameters=size_of(trainer.settings, data.shape).parameters,
         best_by=trainer.best_by,
     )
@@ -145,7 +155,7 @@ def started(trainer: Trainer, writer: TrialWriter, remarks: Sequence[str] = (), 
 def outcome_after(error: BaseException, trainer: Trainer) -> Outcome:
     """Return how a training stands that an error has ended."""
     if isinstance(error, GeneratorExit):
-        return trainer.outcome("stopped", "nobody was listening any more")
+        return trainer.outcome("stopped", "its output was closed")
     if isinstance(error, KeyboardInterrupt):
         return trainer.outcome("stopped", "interrupted")
     if isinstance(error, TrialbookError):

@@ -29,6 +29,7 @@ def train_together(  # noqa: PLR0913 - as `train`
     *,
     home: Path,
     parent: str | None,
+    begin: Settings | None = None,
     control: Control,
 ) -> Generator[Event, None, None]:
     """Train a trial for each seed, all at once, and yield what `core.session.train` yields for each.
@@ -43,6 +44,7 @@ def train_together(  # noqa: PLR0913 - as `train`
         abouts: The name, note and tags of each.
         home: The directory with `saved_models/` in it.
         parent: The preset or the trial that the settings were derived from.
+        begin: The parent's settings; None: those found in the home, which need not hold the parent.
         control: Lets others pause and stop them.
 
     Raises:
@@ -53,7 +55,7 @@ def train_together(  # noqa: PLR0913 - as `train`
     writers: list[TrialWriter] = []
     try:
         for own, about in zip(trainer.copies, abouts, strict=True):
-            writers.append(new_trial(own, data, about, control, home=home, parent=parent))
+            writers.append(new_trial(own, data, about, control, home=home, parent=parent, begin=begin))
     except BaseException:
         for writer in writers:  # those before the one that could not be made
             writer.discard()

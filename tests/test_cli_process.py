@@ -101,9 +101,10 @@ def test_an_output_that_cannot_be_written_is_one_line(home: Path, command: str, 
 def test_a_signal_while_images_are_decoded_leaves_nothing(tmp_path: Path) -> None:
     source = make_image(tmp_path / "one.png", 1, size=(300, 300))
     for part in ("train", "test"):
-        (tmp_path / "many" / part / "a").mkdir(parents=True)
-        for number in range(3000):
-            os.link(source, tmp_path / "many" / part / "a" / f"{number}.png")
+        for name in ("a", "b"):
+            (tmp_path / "many" / part / name).mkdir(parents=True)
+            for number in range(1500):
+                os.link(source, tmp_path / "many" / part / name / f"{number}.png")
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     images = tmp_path / "cache/trialbook/images"
     with started("--home", tmp_path, "train", "--data", tmp_path / "many", env=environment) as process:

@@ -129,3 +129,55 @@ def in_terminal(*arguments: str) -> str:
                 break
     os.close(ours)
     return b"".join(parts).decode()
+
+
+def test_a_training_with_a_validation_split_shows_what_decides(trialbook: Trialbook, home: Path) -> None:
+    ran = trialbook("train", "--hidden", "16-8", "--epochs", "6", "--set", "data.validation_split=0.15")
+    assert "images   1,221 for training, 216 kept aside for validation, 360 for testing" in ran.lines
+    epochs, _ = find_trial(home, "last").history()
+    at = next(number for number, line in enumerate(ran.lines) if line.startswith("epoch"))
+    assert ran.lines[at].split("  ")[2:4] == ["test cost", "val. cost"]
+    for epoch, line in zip(epochs, ran.lines[at + 1 :], strict=False):
+        assert line.split()[:4] == [
+            str(epoch.epoch),
+            *(f"{x:.4f}" for x in (epoch.train_cost, epoch.test_cost, epoch.best_cost)),
+        ]
+        assert len(line) < 80
+    best = min(epochs, key=lambda epoch: epoch.best_cost)
+    assert any(
+        line.startswith(f"best epoch {best.epoch} by validation cost ({best.best_cost:.4f}): test cost")
+        for line in ran.lines
+    )
+    assert not any("validation" in line or "val." in line for line in trialbook("train", *QUICK).lines)
+
+
+def test_a_name_that_seeds_were_added_to_is_understood(trialbook: Trialbook, home: Path) -> None:
+    trialbook("train", *QUICK, "--seeds", "4", "--name", "base")
+    ran = trialbook("train", "--from", "base")
+    meant = 'did you mean "base seed 0" or "base seed 1" or "base seed 2"?'
+    assert ran.err == f"trialbook: there is no trial base in {home / 'saved_models'}; {meant}\n"
+    assert trialbook("show", "other").err.endswith("; `trialbook trials` lists them\n")
+    assert '"NAME seed 0"' in " ".join(trialbook("train", "--help").out.split())
+
+
+def test_a_check_that_would_have_to_download_says_what_does(
+    trialbook: Trialbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.data.dataset.load_data", lambda *_: pytest.fail("it was loaded"))
+    ran = trialbook("check", "--preset", "trial-25")
+    told = "cifar10 is not on this machine; `trialbook data download cifar10` gets it (170.5 MB)"
+    assert (ran.status, ran.err) == (1, f"trialbook: {told}\n")
+
+
+def test_a_trial_whose_images_were_moved_says_what_to_do(trialbook: Trialbook, folder: Path) -> None:
+    trialbook("train", "--data", folder, *QUICK)
+    moved = folder.rename(folder.with_name("moved"))
+    gone = f"trialbook: the trial was trained on {folder}, which is no folder any more; "
+    ran = trialbook("evaluate", "last")
+    assert (ran.status, ran.err) == (1, gone + "--data DIR names where the images are now\n")
+    assert trialbook("evaluate", "last", "--data", moved).status == 0
+    resumed = ("resume", "last", "--epochs", 2)
+    ran = trialbook(*resumed)
+    assert (ran.status, ran.err) == (1, gone + "put the images back there, or a symbolic link to where they are\n")
+    folder.symlink_to(moved)
+    assert trialbook(*resumed).status == 0

@@ -69,9 +69,10 @@ def test_other_modes_are_converted_as_pillow_does(folder: Path, mode: str, name:
 def test_sixteen_bits_become_eight_by_scaling(tmp_path: Path) -> None:
     deep = np.array([[0, 257, 65535], [32896, 128, 129]], dtype=np.uint16)
     for part in ("train", "test"):
-        path = tmp_path / part / "only" / "deep.png"
-        path.parent.mkdir(parents=True)
-        Image.fromarray(deep).save(path)
+        for name in ("one", "two"):
+            path = tmp_path / part / name / "deep.png"
+            path.parent.mkdir(parents=True)
+            Image.fromarray(deep).save(path)
     data = load(tmp_path)
     assert data.shape.image.channels == 1
     assert data.train.images[0, 0].tolist() == [[0, 1, 255], [128, 0, 1]]
@@ -80,7 +81,7 @@ def test_sixteen_bits_become_eight_by_scaling(tmp_path: Path) -> None:
 def test_grey_images_stay_grey_until_one_has_color(tmp_path: Path) -> None:
     for part in ("train", "test"):
         for number in range(3):
-            make_image(tmp_path / part / "a" / f"{number}.png", number, mode="L")
+            make_image(tmp_path / part / "ab"[number % 2] / f"{number}.png", number, mode="L")
     assert load(tmp_path).shape.image.channels == 1
     make_image(tmp_path / "train/a/9.png", 9)
     assert load(tmp_path).shape.image.channels == 3
@@ -161,6 +162,7 @@ def test_classes_without_a_test_image_are_named(folder: Path) -> None:
         (shutil.rmtree, "there is no folder"),
         (lambda root: shutil.rmtree(root / "test"), "has no folder test"),
         (lambda root: [shutil.rmtree(path) for path in (root / "train").iterdir()], "train has no folders"),
+        (lambda root: [shutil.rmtree(root / part / "ant") for part in ("train", "test")], "train has one class, so"),
         (lambda root: [path.unlink() for path in (root / "train/ant").iterdir()], "train/ant holds no images"),
         (lambda root: [path.unlink() for path in (root / "test").glob("*/*")], "test holds no images"),
         (lambda root: (root / "test/bee").rename(root / "test/cow"), "test has the class cow, which train does not"),
@@ -249,7 +251,8 @@ def test_pipes_and_loops_are_broken_images_and_nothing_waits_for_them(folder: Pa
 
 def test_pixels_of_unknown_range_are_broken_and_white_may_be_zero(tmp_path: Path) -> None:
     for part in ("train", "test"):
-        make_image(tmp_path / part / "a" / "0.png", 1, mode="L")
+        for name in ("a", "b"):
+            make_image(tmp_path / part / name / "0.png", 1, mode="L")
     path = tmp_path / "train/a/1.tif"
     Image.fromarray(np.full((8, 8), 70_000, dtype=np.int32)).save(path)
     with pytest.raises(DataError, match="1.tif .*whose range is not known"):

@@ -252,6 +252,7 @@ def test_only_the_last_folder_that_the_cursor_rested_on_is_shown(home: Path, tmp
         for part in ("train", "test"):
             for image in range(number + 1):
                 make_image(tmp_path / f"set{number}" / part / "one" / f"{image}.png", image)
+            make_image(tmp_path / f"set{number}" / part / "two" / "0.png", 0)
 
     async def steps(app: TrialbookApp, pilot: Pilot[Any]) -> None:
         await open_folder(app, pilot, tmp_path)
@@ -261,10 +262,10 @@ def test_only_the_last_folder_that_the_cursor_rested_on_is_shown(home: Path, tmp
         detail.run_worker = lambda *args, **named: (started.append(1), run(*args, **named))[1]  # type: ignore[method-assign,assignment]
         await pilot.press(*["down"] * 8)
         assert shows(app, "listing …")
-        await until(pilot, lambda: shows(app, "1 class, 8 training and 8 test images, 8x8 RGB"))
+        await until(pilot, lambda: shows(app, "2 classes, 9 training and 9 test images, 8x8 RGB"))
         assert len(started) < 8  # folders that are only passed by are not listed
         await pilot.pause(0.3)
-        assert shows(app, "1 class, 8 training")
+        assert shows(app, "2 classes, 9 training")
 
     in_app(home, steps)
 

@@ -160,3 +160,14 @@ def test_the_console_saves_elsewhere_what_a_failed_training_leaves(
     assert f"the whole trial is saved in {trial.directory} instead" in now.not_saved
     assert len(trial.history()[0]) == 2
     assert json.loads((trial.directory / SUMMARY).read_text())["status"] == "failed"
+
+
+@pytest.mark.usefixtures("full")
+def test_a_rescued_trial_that_goes_on_is_told_by_its_directory(
+    trialbook: Call, home: Path, rescued: Callable[[], list[Trial]]
+) -> None:
+    trialbook("train", "--hidden", "8", "--epochs", 1)
+    (trial,) = rescued()
+    assert Trial(home / "saved_models" / trial.id).directory.is_dir(), "a torn copy has the same id"
+    ran = trialbook("resume", trial.directory, "--epochs", 2)
+    assert f"`trialbook evaluate {trial.directory}` tells more" in ran.out

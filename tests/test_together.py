@@ -245,7 +245,7 @@ def test_closing_ends_all_tidily(quick: Settings, digits: Dataset, home: Path, a
                 break
     listed = list_trials(home)
     assert [one.status for one in listed] == ["stopped", "stopped"]
-    assert {one.summary["reason"] for one in listed} == {"nobody was listening any more"}
+    assert {one.summary["reason"] for one in listed} == {"its output was closed"}
     lengths = {len(one.trial.history()[0]) for one in listed if at is EpochFinished}
     assert lengths <= {0, 1}
     *_, end = resume(listed[0].trial, digits)

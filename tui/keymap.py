@@ -104,8 +104,10 @@ def _meant(name: str) -> str:
 
 def _named(keys: object) -> str:
     """Return Textual's names of keys, separated by commas; "" where one of them is no key."""
+    if not isinstance(keys, str) or not keys.isprintable():  # a control character would be taken for a key's own
+        return ""
     try:
-        named = [row.key for row in Binding.make_bindings([Binding(keys, "")])] if isinstance(keys, str) else []
+        named = [row.key for row in Binding.make_bindings([Binding(keys, "")])]
     except InvalidBinding:
         return ""
     return ",".join(named) if all(map(_is_key, named)) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from core.cli.output import loading_progress, print_table, say, table
+from core.cli.output import is_wide, loading_progress, print_table, say, table, tell
 from core.data.cache import cache_directory
 from core.data.catalog import KNOWN_SETS
 from core.data.preview import data_state
@@ -19,12 +19,14 @@ def data(context: click.Context) -> None:
     """List the data sets and their state."""
     if context.invoked_subcommand is not None:
         return
-    rows = table("name", "shows", "images", ">train", ">test", ">classes", ">download", "state")
+    wide = is_wide()
+    rows = table("name", *(("shows",) if wide else ()), "images", ">train", ">test", ">classes", ">download", "state")
+    rows.columns[0].min_width = max(map(len, KNOWN_SETS))  # it is to be typed
     for known in KNOWN_SETS.values():
         built_in = known.download_bytes == 0
         rows.add_row(
             known.name,
-            known.title,
+            *((known.title,) if wide else ()),
             str(known.shape),
             f"{known.train_images:,}",
             f"{known.test_images:,}",
@@ -33,7 +35,7 @@ def data(context: click.Context) -> None:
             data_state(known.name).name,
         )
     print_table(rows)
-    say("Any folder with train/CLASS/* and test/CLASS/* images will do as well: --data DIR")
+    tell("Any folder with train/CLASS/* and test/CLASS/* images will do as well: --data DIR")
     say(f"Downloads and decoded images are kept in {cache_directory()}")
 
 

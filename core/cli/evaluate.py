@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from core.cli.output import cell, loading_progress, percent, print_matrix, print_table, remark, say, table
-from core.data.catalog import absolute_source
+from core.data.catalog import absolute_source, refuse_moved
 from core.settings import Settings, change_settings
 from core.text import one_line_json
 from core.trials.store import find_trial
@@ -53,13 +53,14 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument per option
     TRIAL is an id or its beginning or end, a name, a trial's directory, or "last". FILE.pt may be any state_dict of
     such a network, such as the reference's own code writes; it needs --data.
     """
+    is_file = what.endswith((".pt", ".pth")) or os.path.isfile(what)
+    if is_file and best:
+        raise click.UsageError("--best is for a trial: a file has the weights of one epoch only")
     asked = _asked_settings(assignments, skip_broken, device)
     from core import evaluation, saved_model  # noqa: PLC0415 - torch; wrong usage is told without waiting for it
     from core.data.dataset import load_data  # noqa: PLC0415
 
-    path = (
-        Path(what) if what.endswith((".pt", ".pth")) or os.path.isfile(what) else find_trial(home, what).weights(best)
-    )
+    path = Path(what) if is_file else find_trial(home, what).weights(best)
     saved = saved_model.open_model(path)
     if saved.trial is not None and asked.data.normalization != "none":
         raise click.UsageError(
@@ -67,6 +68,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument per option
         )
     source = None if source is None else absolute_source(source)
     wanted, remarks = saved_model.data_settings_for(saved, asked.data, source)
+    if source is None:
+        refuse_moved(wanted.source, "--data DIR names where the images are now")
     with loading_progress() as on_progress:
         data = load_data(wanted, on_progress)
     for text in (*remarks, *data.remarks, *saved_model.data_remarks(saved, data), *_bare_remarks(saved, asked)):

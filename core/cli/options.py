@@ -34,12 +34,17 @@ class Chosen:
     Attributes:
         settings: What is to be trained.
         parent: The preset or the trial they were derived from, or None.
-        changes: What the options changed in the parent's settings, or in the file's, or in the defaults.
+        begin: The parent's settings, or the file's, or the defaults.
     """
 
     settings: Settings
     parent: str | None
-    changes: tuple[Change, ...]
+    begin: Settings
+
+    @property
+    def changes(self) -> list[Change]:
+        """What the options changed."""
+        return differences(self.begin, self.settings)
 
 
 def trial_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +110,7 @@ def chosen_settings(  # noqa: PLR0913 - one argument per option
     given = [change for change in changes if change[1] is not None]
     settings = change_settings(begin, given + [_assignment(text) for text in assignments])
     settings = change_settings(settings, {"data.source": absolute_source(settings.data.source)})
-    return Chosen(settings, parent, tuple(differences(begin, settings)))
+    return Chosen(settings, parent, begin)
 
 
 def train_arguments(settings: Settings, begin: Settings, parent: str | None) -> list[str]:

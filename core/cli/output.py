@@ -41,16 +41,17 @@ def tell(text: str, *, name: str | None = None, to: Console | None = None, style
 
     Args:
         text: The sentence.
-        name: What stands in a column on the left, "" to leave that free; None: there is no such column.
+        name: What stands in a column on the left, as wide as it or wider, "" to leave that free; None: there is no
+            such column.
         to: Where it is printed; None: stdout.
         style: Its style.
     """
     where, sentence = to or out, Text(printable(text, 10_000), style=style)
-    column = 0 if name is None else _NAME_WIDTH
+    column = 0 if name is None else max(_NAME_WIDTH, len(name))
     lines = sentence.wrap(where, max(where.width - column, 1)) if where.is_terminal else [sentence]
     for at, line in enumerate(lines):
         line.rstrip()
-        where.print(Text.assemble(f"{name or '' if at == 0 else '':<{column}}", line))
+        where.print(Text.assemble((f"{name or '' if at == 0 else '':<{column}}", style), line))
 
 
 def remark(text: str) -> None:

@@ -17,9 +17,9 @@ from core.control import Control
 from core.data.catalog import absolute_source
 from core.events import Event, Finished
 from core.presets import Preset, all_presets, preset
-from core.replay_table import EXPLAINED, Replayed, replayed
+from core.replay_table import EXPLAINED, NOT_COMPARABLE, Replayed, is_comparable, replayed
 from core.report.markdown import escaped
-from core.settings import change_settings, differences
+from core.settings import change_settings
 from core.text import one_line_json, printable
 from core.trials.store import list_trials
 from core.verdict import EXPLAINED as EXPLAINED_PAIRED
@@ -53,6 +53,8 @@ def replay(  # noqa: PLR0913 - one argument per option
 ) -> int:
     """Train the reference's trials again, one after the other, and compare what comes out with what it reports.
 
+    Without names all 26 are trained. Their images, CIFAR-10's, are downloaded once, unless --data names a folder.
+
     Each is saved as a trial whose parent is the preset, with the tag "replay". What an earlier replay has finished with
     the same settings on the same images is not trained again, and a trial that was stopped in the middle is resumed, so
     that the same command goes on where it was stopped. Ctrl-C finishes the epoch and ends the replay.
@@ -77,10 +79,13 @@ def replay(  # noqa: PLR0913 - one argument per option
         images = load_data(settings[0].data, on_progress)
     for text in images.remarks:
         remark(text)
+    shape = images.shape
+    if not is_comparable(shape.classes, shape.train_images, shape.test_images):
+        remark(NOT_COMPARABLE)
     control = Control()
     events = replay_presets(presets, images, home=home, changes=changes, control=control)
     with signals(control) as received, closing(events):
-        _report(events, images, as_json=as_json, quiet=markdown)
+        _report(events, images, home, as_json=as_json, quiet=markdown)
     rows = replayed(list_trials(home), presets, source=settings[0].data.source, epochs=epochs)
     if as_json:
         print_json(event="table", rows=[row.values() for row in rows])
@@ -96,7 +101,9 @@ def _named(names: Sequence[str]) -> list[Preset]:
     return [preset(name) for name in dict.fromkeys(names)]
 
 
-def _report(events: Generator[ReplayEvent, None, None], images: Dataset, *, as_json: bool, quiet: bool) -> None:
+def _report(
+    events: Generator[ReplayEvent, None, None], images: Dataset, home: Path, *, as_json: bool, quiet: bool
+) -> None:
     from core.replay import ReplayStep  # noqa: PLC0415 - torch
 
     to, failure = err if quiet else out, ""
@@ -118,9 +125,8 @@ def _report(events: Generator[ReplayEvent, None, None], images: Dataset, *, as_j
         if as_json:
             report_json(training)
         else:
-            changes = tuple(differences(event.preset.settings, event.settings))
-            chosen = Chosen(event.settings, event.preset.name, changes)
-            for ended in report(training, chosen, images.shape, to=to):
+            chosen = Chosen(event.settings, event.preset.name, event.preset.settings)
+            for ended in report(training, chosen, images.shape, home, concludes=False, to=to):
                 if ended.outcome.status == "failed":
                     failure = f"{event.preset.name} failed: {ended.outcome.reason}"
             say("", to=to)
@@ -196,4 +202,8 @@ def _footnotes(rows: Sequence[Replayed]) -> list[str]:
     ]
     if any(row.is_short for row in rows):
         notes.append("* Fewer epochs than the preset asks for: it says little about the reported accuracy.")
-    return [*notes, EXPLAINED, f"Against the one before: {EXPLAINED_PAIRED}"]
+    if not all(row.is_comparable for row in rows):
+        notes.append(NOT_COMPARABLE)
+    if any(row.verdict for row in rows):
+        notes.append(EXPLAINED)
+    return [*notes, f"Against the one before: {EXPLAINED_PAIRED}"]

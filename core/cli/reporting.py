@@ -25,12 +25,12 @@ from core.size import size_of
 from core.text import counted, one_line_json
 from core.trials import repeats, selection
 from core.trials.conclusion import conclusion_of
+from core.trials.store import told_name
 from core.trials.trial import Trial
 
-_HEADING = (
-    f"{'epoch':>7}  {'train cost':>10}  {'test cost':>10}  {'train acc.':>10}  {'test acc.':>10}  {'images/s':>9}"
-)
-_SEED_HEADING = f"{'seed':>10}"
+_VALIDATION = "val. cost"
+_HEADINGS = ("epoch", "train cost", "test cost", _VALIDATION, "train acc.", "test acc.", " images/s")
+_SEED_HEADING = f"{'seed':>10}  "
 
 
 def report_json(events: Iterator[Event]) -> list[Finished]:
@@ -107,8 +107,8 @@ def _ending(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def report(
-    events: Iterator[Event], chosen: Chosen, shape: DataShape, home: Path | None = None, to: Console = out
+def report(  # noqa: PLR0913 - what is told, of what, and where
+    events: Iterator[Event], chosen: Chosen, shape: DataShape, home: Path, *, concludes: bool = True, to: Console = out
 ) -> list[Finished]:
     """Tell people of one training or a series: what begins, a line per epoch below a bar, and the result.
 
@@ -116,7 +116,8 @@ def report(
         events: What `core.session.train` or `core.series.train_series` yields.
         chosen: What is trained.
         shape: That of its data.
-        home: Where the trials are whose results let one say more at the end; None: nothing more is said.
+        home: The home of the command, in which those that are named at the end will look for the trial.
+        concludes: Whether to tell at the end what the other trials of the trial's home let one say.
         to: Where the lines go; the bar goes there too if it is a terminal, else to stderr.
 
     Returns:
@@ -143,7 +144,8 @@ def report(
                 if len(running) < event.together:
                     continue
                 say("", to=to)
-                say(_SEED_HEADING + _HEADING if event.together > 1 else _HEADING, to=to, style="bold")
+                heading = _line(_HEADINGS, has_validation=event.best_by == "validation cost")
+                say(_SEED_HEADING + heading if event.together > 1 else heading, to=to, style="bold")
                 progress = stack.enter_context(bar(to if on_terminal else err, *columns))
                 task = progress.add_task("epoch 1", total=event.epochs * event.steps)
                 steps, together = event.steps, event.together
@@ -152,7 +154,7 @@ def report(
                 progress.update(task, completed=done, description=f"epoch {event.epoch}, cost {event.cost:.4f}")
             elif isinstance(event, EpochFinished):
                 progress.update(task, completed=event.result.epoch * steps)
-                seed = f"{seeds[event.trial]:>{len(_SEED_HEADING)}}" if together > 1 else ""
+                seed = f"{seeds[event.trial]:>10}  " if together > 1 else ""
                 say(seed + _row(event.result, event.is_best), to=to)
             elif isinstance(event, NotSaved):
                 remark(f"{event.reason}; the training goes on in memory")
@@ -164,7 +166,7 @@ def report(
                 if together > 1:
                     say("", to=to)
                     say(f"{event.trial.id}, seed {seeds[event.trial.id]}", to=to)
-                _conclude(event, trial, shape.test_images, home, to)
+                _conclude(event, trial, shape.test_images, home, to, concludes=concludes)
                 finished.append(event)
     if lost:
         raise lost[0]
@@ -193,7 +195,7 @@ def _introduce(event: Started, chosen: Chosen, shape: DataShape, seeds: Sequence
     for name, text in (
         ("trial", event.trial.id + (f", from {parent}" if parent else "")),
         ("data", f"{settings.data.source}{built_in}, {shape.image}, {shape.classes} classes"),
-        ("images", f"{shape.train_images:,} for training, {shape.test_images:,} for testing"),
+        ("images", _images(event, shape)),
         (
             "network",
             f"{widths_text(settings)}: {size.parameters:,} parameters, {size.flops / 1e6:,.1f} MFLOPs per image",
@@ -212,22 +214,42 @@ def _introduce(event: Started, chosen: Chosen, shape: DataShape, seeds: Sequence
         say(f"{'together':<9}{event.together} seeds in the same steps; {event.trial.id} has seed {seeds[0]}", to=to)
 
 
+def _images(event: Started, shape: DataShape) -> str:
+    aside = shape.train_images - event.images
+    kept = f"{aside:,} kept aside for validation, " if aside else ""
+    return f"{event.images:,} for training, {kept}{shape.test_images:,} for testing"
+
+
 def _row(epoch: Epoch, is_best: bool) -> str:
-    return (
-        f"{epoch.epoch:>7}  {epoch.train_cost:>10.4f}  {epoch.test_cost:>10.4f}  {percent(epoch.train_accuracy):>10}  "
-        f"{percent(epoch.test_accuracy):>10}  {epoch.images_per_second:>9,.0f}" + ("  best" if is_best else "")
+    validation = epoch.validation_cost
+    costs = (epoch.train_cost, epoch.test_cost, 0.0 if validation is None else validation)
+    texts = (
+        str(epoch.epoch),
+        *(f"{cost:.4f}" for cost in costs),
+        *map(percent, (epoch.train_accuracy, epoch.test_accuracy)),
+        f"{epoch.images_per_second:,.0f}",
     )
+    return _line(texts, has_validation=validation is not None) + ("  best" if is_best else "")
 
 
-def _conclude(event: Finished, trial: Trial, images: int, home: Path | None, to: Console) -> None:
+def _line(texts: Sequence[str], *, has_validation: bool) -> str:
+    """Return a line of the table of epochs; with the validation cost it just fits into 80 columns."""
+    cells = zip(_HEADINGS, texts, strict=True)
+    return "  ".join(f"{text:>{len(name)}}" for name, text in cells if has_validation or name != _VALIDATION)
+
+
+def _conclude(  # noqa: PLR0913 - what is told, of what, and where
+    event: Finished, trial: Trial, images: int, home: Path, to: Console, *, concludes: bool
+) -> None:
     """Print how a training ended, and what can be said of its result.
 
     Args:
         event: How it ended; why it failed is left to the caller, who gets or raises an error then.
         trial: Where it is saved.
         images: Images of the test set.
-        home: Where the trials are whose results let one say more; None: nothing more is said.
+        home: The home of the command.
         to: Where it is printed.
+        concludes: Whether to tell what the other trials of the trial's home let one say.
     """
     last, best = event.outcome.last, event.outcome.best
     has_failed = event.outcome.status == "failed"
@@ -237,7 +259,8 @@ def _conclude(event: Finished, trial: Trial, images: int, home: Path | None, to:
         say(f"no epoch is complete; the settings are kept in {trial.directory}", to=to)
         return
     low, high = accuracy_interval(round(last.test_accuracy * images), images)
-    say(f"best epoch {best.epoch}: test cost {best.test_cost:.4f}, {percent(best.test_accuracy)}", to=to)
+    by = "" if best.validation_cost is None else f" by validation cost ({best.validation_cost:.4f})"
+    say(f"best epoch {best.epoch}{by}: test cost {best.test_cost:.4f}, {percent(best.test_accuracy)}", to=to)
     if has_failed:
         say(f"the epochs until {last.epoch} are kept in {trial.directory}", to=to)
         return
@@ -245,14 +268,13 @@ def _conclude(event: Finished, trial: Trial, images: int, home: Path | None, to:
     if event.verdict is not None:
         say(f"since the parent {event.verdict}", to=to)
     try:
-        if home is not None:
+        if concludes:
             print_conclusion(home, event, to)
         for found in diagnose_trial(trial)[:1]:
             tell(str(found), to=to)
     except TrialbookError as error:  # other trials' files must not spoil the end of this one
         remark(str(error))
-    name = trial.id if trial == event.trial else trial.directory
-    say(f"saved in {trial.directory}; `trialbook evaluate {name}` tells more", to=to)
+    say(f"saved in {trial.directory}; `trialbook evaluate {told_name(home, trial)}` tells more", to=to)
     say(f"Accuracy on test set : {100 * last.test_accuracy:.4f}%", style="bold", to=to)
 
 
@@ -281,14 +303,20 @@ def _saved(event: Finished, lost: list[TrialError]) -> Trial:
 
 
 def print_conclusion(home: Path, event: Finished, to: Console = out) -> None:
-    """Print what explains the verdict, and what the other trials of the home let one say of a trial."""
+    """Print what explains the verdict, and what the other trials of its home let one say of a trial.
+
+    Args:
+        home: The home of the command.
+        event: How the trial's training ended.
+        to: Where it is printed.
+    """
     if event.verdict is not None:
         tell(verdict.EXPLAINED, style="dim", to=to)
-    lines = conclusion_lines(home, event.trial)
+    lines = conclusion_lines(event.trial.directory.parent.parent, event.trial)
     for line in lines:
         tell(line, to=to)
     if lines:
-        tell(f"`trialbook show {event.trial.id}` explains these figures", style="dim", to=to)
+        tell(f"`trialbook show {told_name(home, event.trial)}` explains these figures", style="dim", to=to)
 
 
 def conclusion_lines(home: Path, trial: Trial, *, explained: bool = False) -> list[str]:

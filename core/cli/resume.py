@@ -13,9 +13,10 @@ from core.cli.output import loading_progress, remark, say
 from core.cli.reporting import report, report_json
 from core.cli.signals import signals
 from core.control import Control
+from core.data.catalog import refuse_moved
 from core.errors import TrialError
 from core.process import is_alive, is_suspended
-from core.settings import change_settings, differences
+from core.settings import change_settings
 from core.trials.lease import BEAT, Request, ask
 from core.trials.lock import last_beat
 from core.trials.store import find_trial, listed_trial
@@ -52,16 +53,17 @@ def resume(home: Path, text: str, *, epochs: int | None, as_json: bool, wait: bo
     from core.continuation import resume as resume_trial  # noqa: PLC0415
     from core.data.dataset import load_data  # noqa: PLC0415 - torch; a wrong trial is told without waiting for it
 
+    refuse_moved(settings.data.source, "put the images back there, or a symbolic link to where they are")
     with loading_progress() as on_progress:
         data = load_data(settings.data, on_progress)
     control = Control()
     events = resume_trial(trial, data, epochs=epochs, control=control)
     with signals(control) as received, closing(events):
-        chosen = Chosen(wanted, None, tuple(differences(settings, wanted)))
+        chosen = Chosen(wanted, None, settings)
         if as_json:
             report_json(events)
         else:
-            report(events, chosen, data.shape, trial.directory.parent.parent)
+            report(events, chosen, data.shape, home)
     return 128 + received[0] if received else 0
 
 

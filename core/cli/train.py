@@ -32,7 +32,8 @@ MAX_SEEDS = 1_000
     type=click.IntRange(1, MAX_SEEDS),
     default=1,
     metavar="K",
-    help="Train K trials that differ in their seed alone: on a GPU at once, else one after the other.",
+    help="Train K trials that differ in their seed alone, on a GPU at once, else one after the other; with --name NAME "
+    'they are called "NAME seed 0", "NAME seed 1" and so on.',
 )
 @click.option(
     "--branch",
@@ -63,14 +64,13 @@ def train(  # noqa: PLR0913 - one argument per option
         remark(text)
     control = Control()
     if branch is None:
-        events = train_series(
-            chosen.settings, data, seeds, home=home, name=name, note=note, parent=chosen.parent, control=control
-        )
+        kept: dict[str, Any] = {"name": name, "note": note, "parent": chosen.parent, "begin": chosen.begin}
+        events = train_series(chosen.settings, data, seeds, home=home, control=control, **kept)
     else:
         origin, best = find_trial(home, options["trial"]), branch == "best"
         events = branch_off(origin, data, chosen.settings, best=best, home=home, name=name, note=note, control=control)
     with signals(control) as received, closing(events):
-        finished = report_json(events) if as_json else report(events, chosen, data.shape, home if seeds == 1 else None)
+        finished = report_json(events) if as_json else report(events, chosen, data.shape, home, concludes=seeds == 1)
         if seeds > 1 and finished:
             try:
                 _sum_up(home, finished, as_json)

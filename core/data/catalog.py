@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from core.errors import SettingsError
+from core.errors import DataError, SettingsError
 from core.settings import Settings, parse_image_size
 from core.text import printable
 
@@ -111,3 +111,17 @@ def absolute_source(text: str) -> str:
     except FileNotFoundError:
         problem = "begins at the current directory, which has been removed"
         raise SettingsError([f"data.source: {printable(text, 80)} {problem}"]) from None
+
+
+def refuse_moved(source: str, hint: str) -> None:
+    """Refuse the folder of images that a trial was trained on where it is not there any more.
+
+    Args:
+        source: The trial's `data.source`.
+        hint: What to do then.
+
+    Raises:
+        DataError: It is no folder, nor a data set known by name.
+    """
+    if source not in KNOWN_SETS and not os.path.isdir(source):
+        raise DataError(f"the trial was trained on {printable(source)}, which is no folder any more; {hint}")

@@ -63,7 +63,7 @@ def list_folder(root: Path, on_progress: OnProgress = ignore) -> Listing:
 
     Raises:
         DataError: The folder is missing or unreadable, or is not laid out as `train/<class>/*` and `test/<class>/*`
-            with an image in every class of `train` and no other class in `test`.
+            with two classes or more, an image in every class of `train` and no other class in `test`.
     """
     try:
         return _list_folder(root, on_progress)
@@ -74,18 +74,7 @@ def list_folder(root: Path, on_progress: OnProgress = ignore) -> Listing:
 
 
 def _list_folder(root: Path, on_progress: OnProgress) -> Listing:
-    shown = printable(root)
-    if not root.is_dir():
-        raise DataError(f"there is no folder {shown}, nor a data set of that name; `trialbook data` lists those")
-    for part in ("train", "test"):
-        if not (root / part).is_dir():
-            raise DataError(f"{shown} has no folder {part}; images are expected in train/CLASS/ and test/CLASS/")
-    classes = _class_names(root / "train")
-    if not classes:
-        raise DataError(f"{shown}/train has no folders; each class needs one, with its images in it")
-    foreign = sorted(set(_class_names(root / "test")) - set(classes))
-    if foreign:
-        raise DataError(f"{shown}/test has the class {printable(foreign[0], 60)}, which train does not have")
+    shown, classes = printable(root), _classes_of(root)
     files: list[str] = []
     labels: list[int] = []
     digest = hashlib.sha256()
@@ -110,7 +99,26 @@ def _list_folder(root: Path, on_progress: OnProgress) -> Listing:
             train = len(files)
     if len(files) == train:
         raise DataError(f"{shown}/test holds no images")
+    if len(classes) == 1:
+        raise DataError(f"{shown}/train has one class, so there is nothing to tell apart; each class needs a folder")
     return Listing(root, classes, tuple(files), tuple(labels), train, ignored, digest.hexdigest())
+
+
+def _classes_of(root: Path) -> tuple[str, ...]:
+    """Return the classes of a folder that is laid out rightly, whatever images are in it."""
+    shown = printable(root)
+    if not root.is_dir():
+        raise DataError(f"there is no folder {shown}, nor a data set of that name; `trialbook data` lists those")
+    for part in ("train", "test"):
+        if not (root / part).is_dir():
+            raise DataError(f"{shown} has no folder {part}; images are expected in train/CLASS/ and test/CLASS/")
+    classes = _class_names(root / "train")
+    if not classes:
+        raise DataError(f"{shown}/train has no folders; each class needs one, with its images in it")
+    foreign = sorted(set(_class_names(root / "test")) - set(classes))
+    if foreign:
+        raise DataError(f"{shown}/test has the class {printable(foreign[0], 60)}, which train does not have")
+    return classes
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:

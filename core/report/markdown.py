@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,12 +16,15 @@ from core.verdict import EXPLAINED
 SHOWN_CLASSES = 15
 """Classes up to which the whole confusion matrix is shown."""
 
+_CURVES = re.compile(r"[1-9][0-9]*-(cost|accuracy)\.svg")
 _LONGEST = 5_000  # characters of a note
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#|~&$!^=@]|(?<=www)\.|:(?=//)|^[-+]|^\s+|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
 
 
 def write_markdown(report: Report, file: Path) -> None:
     """Write a report as Markdown, and its curves into the folder FILE-curves beside it.
+
+    Curves that an earlier report has left there and this one lacks are removed.
 
     Raises:
         TrialError: A file cannot be written.
@@ -31,14 +35,28 @@ def write_markdown(report: Report, file: Path) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from error
+    curves: set[str] = set()
     for part in report.trials:
         if part.best is None:
             continue
         before = part.base.history if part.base else ()
         for kind, draw in (("cost", cost_chart), ("accuracy", accuracy_chart)):
             drawn = draw(part.history, part.best, before, f"trial {part.number}, {part.title}", alone=True)
-            _write(folder / f"{part.number}-{kind}.svg", drawn + "\n")
+            name = f"{part.number}-{kind}.svg"
+            _write(folder / name, drawn + "\n")
+            curves.add(name)
     replace_text(file, render_markdown(report, folder.name))
+    _remove_curves(folder, curves)
+
+
+def _remove_curves(folder: Path, kept: set[str]) -> None:
+    """Remove the curves of an earlier report, and nothing that no report has written."""
+    try:
+        for name in os.listdir(folder):
+            if name not in kept and _CURVES.fullmatch(name):
+                (folder / name).unlink()
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -39,10 +39,21 @@ def ancestors(home: Path, parent: str | None) -> list[str]:
     return chain
 
 
-def changes_since_parent(home: Path, parent: str | None, settings: Settings) -> list[Change]:
-    """Return what differs from the parent's settings; [] where there is no parent or it cannot be read."""
+def changes_since_parent(
+    home: Path, parent: str | None, settings: Settings, begin: Settings | None = None
+) -> list[Change]:
+    """Return what differs from the parent's settings; [] where there is no parent or it cannot be read.
+
+    Args:
+        home: Where the parent is looked for.
+        parent: The preset or the trial that the settings were derived from.
+        settings: What they became.
+        begin: The parent's settings, where they are known: it may be in another home.
+    """
     if parent is None:
         return []
+    if begin is not None:
+        return differences(begin, settings)
     known = all_presets()
     if parent in known:
         return differences(known[parent].settings, settings)

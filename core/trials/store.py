@@ -29,6 +29,7 @@ _RANDOM_LETTERS = 4
 _NEW = ".new-"  # before the id of a trial that is just being made
 LAST = "last"  # means the newest trial, so that no trial may have it as its name
 IMPORT = ".import-"  # begins the name of a directory that a trial is imported to
+_NAMED = 3  # trials in an error
 _ABANDONED = 3600.0  # seconds after which nobody is still making a trial that nobody holds
 
 
@@ -180,7 +181,16 @@ def find_trial(home: Path, text: str) -> Trial:
         return found
     if not trials:
         raise TrialError(f"there is no trial {shown}: {home / DIRECTORY} holds none; `trialbook train` makes the first")
-    raise TrialError(f"there is no trial {shown} in {home / DIRECTORY}; `trialbook trials` lists them")
+    names = [trial.about().name for trial in trials]
+    meant = [f'"{printable(name, 80)}"' for name in dict.fromkeys(names) if text and name.startswith(text)]
+    hint = f"did you mean {' or '.join(meant[:_NAMED])}?" if meant else "`trialbook trials` lists them"
+    raise TrialError(f"there is no trial {shown} in {home / DIRECTORY}; {hint}")
+
+
+def told_name(home: Path, trial: Trial) -> str:
+    """Return what commands with the same home find a trial by: its id, or its directory where that is elsewhere."""
+    is_here = os.path.realpath(home / DIRECTORY / trial.id) == os.path.realpath(trial.directory)
+    return trial.id if is_here else str(trial.directory)
 
 
 def meant_by(trials: Sequence[Trial], text: str) -> Trial | None:
