@@ -219,6 +219,7 @@ def test_whatever_names_a_key_names_the_chosen_one(places: Path, tmp_path: Path)
         ('[theme]\nname = "nord"\n', ["theme is left out, only what is below [keys] is read"]),
         ('[keys]\nstart = 5\nstop = ""\n', ["the key of start must be", "the key of stop must be"]),
         ('[keys]\nstart = "foo"\nstop = "f5,"\n', ["not 'foo'", "not 'f5,'"]),
+        ('[keys]\nstart = "\\u0000"\nstop = "\\u001b"\n', ["not '\\\\x00'", "not '\\\\x1b'"]),
         ('[keys]\nstart = ","\nstop = "ctrl+"\n', ["not ','", "not 'ctrl+'"]),
         ('[keys]\nstart = "q"\n', ["start keeps its usual key, as q is the key of quit already"]),
         ('[keys]\n"curves.log" = "e"\n', ["e is the key of evaluate already"]),
