@@ -190,6 +190,7 @@ def test_whatever_names_a_key_names_the_chosen_one(places: Path, tmp_path: Path)
     write_config("[keys]\n" + "".join(f'"{name}" = "{key}"\n' for name, key in chosen.items()))
 
     async def steps(console: Console) -> None:
+        await console.see("no trial yet: f5 starts one")
         await console.press("o")
         await console.see("f5 there trains the first. A file of weights opens with f6")
         await console.press("escape", "y", "y")
