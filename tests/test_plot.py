@@ -19,7 +19,7 @@ from tests.curves import epoch_with, run_of_length
 from tui.plot.axes import Scale, epoch_ticks, scale_of, value_ticks
 from tui.plot.curves import Curve, Run, best_of, curves_of, smoothed, thinned
 from tui.plot.drawing import Drawing, Plan, drawing_of
-from tui.plot.figure import ROLES, draw, spread, with_crosshair
+from tui.plot.figure import ROLES, draw, mark_best, spread, with_crosshair
 from tui.plot.reading import legend, number_text, packed, rate_text, readout, title
 from tui.plot.view import SHORTEST, View
 
@@ -80,6 +80,17 @@ def test_a_peak_of_one_epoch_among_thousands_is_drawn() -> None:
     picture = drawing(Run("t", history, 3000)).picture
     column = picture.column(1717)
     assert "test" in {picture.roles[row][column] for row in range(3)}
+
+
+@pytest.mark.parametrize("epoch", [6, 7, 12])
+def test_the_mark_of_the_best_epoch_covers_no_label(epoch: int) -> None:
+    level = [2.0, *[1.0] * 19]
+    before = Curve("p train", "parent", "dashed", "p", tuple(range(1, 6)), tuple(level[:5]))
+    own = Curve("test", "test", "solid", "", tuple(range(1, 21)), tuple(level))
+    canvas = draw([before, own], (1, 20), (100, 12), log=False, percent=False)
+    mark_best(canvas, own, epoch)
+    text = "\n".join("".join(row) for row in canvas.characters)
+    assert "◆" in text and "p train" in text
 
 
 def test_a_gap_is_not_bridged() -> None:

@@ -141,6 +141,7 @@ def mark_best(canvas: Picture, curve: Curve, epoch: int) -> None:
     if row is None or not canvas.first <= epoch <= canvas.last:
         return
     column, label = canvas.column(epoch), f" best {epoch} "
+    _make_way(canvas, row, column)
     canvas.write(row, column, "◆", "best")
     if canvas.columns < _LABELLED_WIDTH:
         return
@@ -150,6 +151,25 @@ def mark_best(canvas: Picture, curve: Curve, epoch: int) -> None:
                 if canvas.is_blank(row + side * distance, column - shift, len(label)):
                     canvas.write(row + side * distance, column - shift + 1, label.strip(), "best")
                     return
+
+
+def _make_way(canvas: Picture, row: int, column: int) -> None:
+    """Move a curve's label that stands in a cell behind it, if there is room."""
+    characters, role = canvas.characters[row], canvas.roles[row][column]
+    start = end = column
+    while start > canvas.left and canvas.roles[row][start - 1] == role and _is_text(characters[start - 1]):
+        start -= 1
+    while end < len(characters) and canvas.roles[row][end] == role and _is_text(characters[end]):
+        end += 1
+    label = "".join(characters[start:end]).strip()
+    if role and len(label) > 1 and column + 2 + cell_len(label) <= len(characters):
+        canvas.write(row, start, " " * (end - start), "")
+        canvas.write(row, column + 2, label, role)
+
+
+def _is_text(character: str) -> bool:
+    """Return whether a character is none of a curve's dots."""
+    return not "\u2800" <= character <= "\u28ff"
 
 
 def with_crosshair(picture: Picture, curves: Sequence[Curve], epoch: int) -> Picture:
