@@ -304,6 +304,10 @@ def test_what_a_suspended_process_does_not_hear_is_said(
         while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
             time.sleep(0.005)
         assert "is suspended in its shell" in trialbook("stop", "last").out
+        trial = only(home)
+        (trial.directory / "ran_on.json").write_text("{")
+        ask(trial, "stop")  # nothing tells which process it is, and it is asked all the same
+        assert (trial.directory / "request").read_text() == "stop\n"
 
 
 def test_of_two_that_resume_at_once_one_trains(small: Settings, digits: Dataset, home: Path) -> None:

@@ -17,7 +17,7 @@ from core.data.catalog import refuse_moved
 from core.errors import TrialError
 from core.process import is_alive, is_suspended
 from core.settings import change_settings
-from core.trials.lease import BEAT, Request, ask
+from core.trials.lease import BEAT, Request, ask, process_of
 from core.trials.lock import last_beat
 from core.trials.store import find_trial, listed_trial
 from core.trials.trial import Trial
@@ -116,8 +116,6 @@ def _ask(home: Path, text: str, request: Request, told: str, told_paused: str = 
 
 def _hindrance(trial: Trial) -> str:
     """Return why the process that trains a trial does not hear what it was asked; "" where nothing is known."""
-    process = trial.ran_on().get("process")
     time.sleep(_AGAIN)  # in which it may be woken
-    if not isinstance(process, dict) or not is_suspended(process):
-        return ""
-    return "is suspended in its shell, and hears this as soon as `fg` lets it go on there"
+    suspended = is_suspended(process_of(trial))
+    return "is suspended in its shell, and hears this as soon as `fg` lets it go on there" if suspended else ""

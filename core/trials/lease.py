@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from types import TracebackType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from core.control import Control
 from core.errors import TrialError
@@ -110,6 +110,14 @@ def ask(trial: Trial, request: Request) -> None:
     """
     assert request in get_args(Request)  # noqa: S101 - for callers without a type checker
     replace_text(trial.directory / REQUEST, request + "\n")
-    process = trial.ran_on().get("process")
-    if request != "pause" and isinstance(process, dict):
-        wake(process)
+    if request != "pause":
+        wake(process_of(trial))
+
+
+def process_of(trial: Trial) -> dict[str, Any]:
+    """Return the process that trains a trial, or did, as `this_process` describes it; {} where nothing tells."""
+    try:
+        process = trial.ran_on().get("process")
+    except TrialError:  # its file is damaged, which is no reason not to ask
+        return {}
+    return process if isinstance(process, dict) else {}
